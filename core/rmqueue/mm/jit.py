@@ -1,0 +1,289 @@
+"""The one door to numba: options, the cache and its digest, raw memory access.
+
+No other module names numba.  With ``NUMBA_DISABLE_JIT=1`` everything here becomes plain
+Python over the same memory, so a debugger can step from a replay into a strategy.
+
+Environment
+-----------
+RMQUEUE_CACHE_DIR
+    Folder of compiled code (default: the user's cache folder).
+RMQUEUE_BOUNDSCHECK
+    ``1`` compiles every access to a page's state with a range check; such code has a
+    cache of its own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast, overload
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils, config
+from numba.extending import intrinsic
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+ENABLED = not config.DISABLE_JIT
+CHECKED = os.environ.get("RMQUEUE_BOUNDSCHECK", "0") == "1"
+OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": CHECKED}
+
+I64 = types.int64
+U64 = types.uint64
+
+
+def cache_root() -> Path:
+    """Folder for everything that rmqueue keeps between runs and can make again."""
+    named = os.environ.get("RMQUEUE_CACHE_DIR")
+    if named:
+        return Path(named)
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "rmqueue"
+
+
+def mm_digest() -> str:
+    """Digest of all of ``mm/``, the versions and the options: the cache's true key.
+
+    numba's own key leaves out callees in other files, globals and options such as
+    bounds checks, and would run stale code silently.
+    """
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    digest.update(
+        repr(
+            (numba.__version__, np.__version__, sys.version_info[:3], OPTIONS)
+        ).encode()
+    )
+    digest.update(f"{platform.machine()} {config.CPU_NAME} {config.OPT!s}".encode())
+    return digest.hexdigest()[:16]
+
+
+MM_DIGEST = mm_digest()
+
+
+def code_folder() -> Path:
+    """Folder of this build's compiled code."""
+    return cache_root() / "code" / MM_DIGEST
+
+
+@overload
+def jit(function: F) -> F: ...
+@overload
+def jit(*, forceinline: bool = False) -> Callable[[F], F]: ...
+def jit(function: F | None = None, *, forceinline: bool = False) -> Any:
+    """Compile a function of numbers and records when it is first used.
+
+    Parameters
+    ----------
+    function : callable
+        Takes and returns numbers and records only.
+    forceinline : bool
+        Have LLVM copy the body into every caller; for the few small functions of the
+        hot path.
+    """
+    if function is None:
+        return lambda f: jit(f) if not forceinline else _compile(f, forceinline=True)
+    return _compile(function)
+
+
+def _compile(function: F, **options: object) -> F:
+    return cast("F", numba.njit(function, **OPTIONS, **options))
+
+
+def entry(*signature: Any, folder: Path | None = None) -> Callable[[F], F]:
+    """Compile an entry point now, for one signature, or take it from the cache.
+
+    Parameters
+    ----------
+    *signature : numba types
+        The result, then the parameters.
+    folder : Path, optional
+        Cache folder; by default `code_folder`.
+    """
+
+    def compile_now(function: F) -> F:
+        saved, config.CACHE_DIR = config.CACHE_DIR, str(folder or code_folder())
+        try:
+            done = numba.njit(signature[0](*signature[1:]), cache=True, **OPTIONS)
+            return cast("F", done(function))
+        finally:
+            config.CACHE_DIR = saved
+
+    return compile_now if ENABLED else lambda function: function
+
+
+def record(dtype: np.dtype[Any]) -> Any:
+    """Numba's type of one record."""
+    return numba.from_dtype(dtype)
+
+
+def function_type(*signature: Any) -> Any:
+    """Numba's type of a first-class function: the result, then the parameters."""
+    return types.FunctionType(signature[0](*signature[1:]))
+
+
+def python_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the Python function under a compiled one (itself if it is plain)."""
+    return cast("Callable[..., Any]", getattr(function, "py_func", function))
+
+
+def is_compiled(function: object) -> bool:
+    """Whether a function carries the decorator of this module (always without JIT)."""
+    return not ENABLED or hasattr(function, "py_func")
+
+
+def _pointer(builder: Any, base: Any, offset: Any) -> Any:
+    return builder.inttoptr(builder.add(base, offset), ir.PointerType())
+
+
+def _loader(bits: int, scale: int, ctype: Any) -> Any:
+    """Make ``load(address, index) -> int64`` for unsigned words of `bits` bits."""
+    if not ENABLED:
+        return lambda base, i: ctype.from_address(int(base) + scale * int(i)).value
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def load(typingctx: Any, base: Any, index: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            offset = builder.mul(args[1], ir.Constant(ir.IntType(64), scale))
+            pointer = _pointer(builder, args[0], offset)
+            value = builder.load(pointer, typ=ir.IntType(bits))
+            return value if bits == 64 else builder.zext(value, ir.IntType(64))
+
+        return I64(I64, I64), codegen
+
+    return load
+
+
+def _storer(bits: int, scale: int, ctype: Any) -> Any:
+    """Make ``store(address, index, value)``."""
+    if not ENABLED:
+        mask = (1 << bits) - 1
+
+        def store_plain(base: int, i: int, value: int) -> None:
+            ctype.from_address(int(base) + scale * int(i)).value = int(value) & mask
+
+        return store_plain
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def store(typingctx: Any, base: Any, index: Any, value: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            offset = builder.mul(args[1], ir.Constant(ir.IntType(64), scale))
+            word = args[2]
+            if bits < 64:
+                word = builder.trunc(word, ir.IntType(bits))
+            builder.store(word, _pointer(builder, args[0], offset))
+            return context.get_dummy_value()
+
+        return types.void(I64, I64, I64), codegen
+
+    return store
+
+
+load_u8, store_u8 = _loader(8, 1, ctypes.c_uint8), _storer(8, 1, ctypes.c_uint8)
+load_u32, store_u32 = _loader(32, 4, ctypes.c_uint32), _storer(32, 4, ctypes.c_uint32)
+load_i64, store_i64 = _loader(64, 8, ctypes.c_int64), _storer(64, 8, ctypes.c_int64)
+
+
+def _make_prefetch() -> Any:
+    if not ENABLED:
+        return lambda base, offset: None
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def prefetch(typingctx: Any, base: Any, offset: Any) -> Any:
+        """Ask for the cache line at ``base + offset`` (a hint; never faults)."""
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            i32 = ir.IntType(32)
+            signature_ = ir.FunctionType(
+                ir.VoidType(), [ir.PointerType(), i32, i32, i32]
+            )
+            hint = cgutils.get_or_insert_function(
+                builder.module, signature_, "llvm.prefetch.p0"
+            )
+            flags = [ir.Constant(i32, v) for v in (1, 3, 1)]  # write, keep, data
+            builder.call(hint, [_pointer(builder, args[0], args[1]), *flags])
+            return context.get_dummy_value()
+
+        return types.void(I64, I64), codegen
+
+    return prefetch
+
+
+prefetch = _make_prefetch()
+
+
+def _make_bit_length() -> Any:
+    if not ENABLED:
+        return lambda value: int(value).bit_length()
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def bit_length(typingctx: Any, value: Any) -> Any:
+        """Position of the highest set bit, plus one; 0 for 0."""
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            zero = builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
+            return builder.sub(ir.Constant(ir.IntType(64), 64), zero)
+
+        return I64(I64), codegen
+
+    return bit_length
+
+
+bit_length = _make_bit_length()
+
+
+def _wrapping_mul(a: int, b: int) -> int:
+    """Product of two signed 64-bit numbers modulo 2**64, as a signed number."""
+    return a * b
+
+
+if ENABLED:
+    wrapping_mul = jit(forceinline=True)(_wrapping_mul)
+else:
+
+    def wrapping_mul(a: int, b: int) -> int:
+        """Do what a 64-bit register does, in Python's unbounded integers."""
+        product = (int(a) * int(b)) & ((1 << 64) - 1)
+        return product - (1 << 64) if product >> 63 else product
+
+
+_views: dict[tuple[int, int], Any] = {}
+
+
+def view_as(dtype: np.dtype[Any]) -> Any:
+    """Make ``view(address) -> record``: the record of `dtype` that lies there.
+
+    The record has no reference count; whoever owns the memory keeps it alive.
+    """
+    if not ENABLED:
+        return lambda address: plain_record(int(address), dtype)
+    rectype = record(dtype)
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def view(typingctx: Any, address: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.inttoptr(args[0], context.get_value_type(rectype))
+
+        return rectype(I64), codegen
+
+    return view
+
+
+def plain_record(address: int, dtype: np.dtype[Any]) -> Any:
+    """Return the record at an address as a numpy record, attributes and all."""
+    key = (address, id(dtype))
+    if key not in _views:
+        if len(_views) > 4096:
+            _views.clear()
+        memory = (ctypes.c_uint8 * dtype.itemsize).from_address(address)
+        _views[key] = np.frombuffer(memory, dtype).view(np.recarray)[0]
+    return _views[key]

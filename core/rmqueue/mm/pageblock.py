@@ -1,0 +1,138 @@
+"""Pageblocks: types, what a block holds, and conversion to another type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rmqueue.mm.free_list import move_to_free_list
+from rmqueue.mm.jit import jit, load_i64
+from rmqueue.mm.mmzone import (
+    BLOCKS_MASK,
+    BLOCKS_SHIFT,
+    LRU_SHIFT,
+    PAGE_FREE,
+    PAGE_ORDER,
+    PAGES_MASK,
+    PAGES_SHIFT,
+    RECLAIMABLE,
+    UNMOVABLE,
+    add_to_word,
+    page_state,
+    pageblock_type,
+    pageblock_word,
+)
+from rmqueue.mm.vmstat import MOVE_PAGE, PBSET
+
+#: A free block begins in these eight pages iff a bit is set here.
+ANY_FREE = -0x7F7F7F7F7F7F7F80
+
+
+@jit(forceinline=True)
+def free_pages_in(word: int) -> int:
+    """Return the free pages [pages] of a pageblock, from its word."""
+    return (word >> PAGES_SHIFT) & PAGES_MASK
+
+
+@jit(forceinline=True)
+def free_blocks_in(word: int) -> int:
+    """Return the free blocks that begin in a pageblock, from its word."""
+    return (word >> BLOCKS_SHIFT) & BLOCKS_MASK
+
+
+@jit(forceinline=True)
+def lru_pages_in(word: int) -> int:
+    """Return the pages [pages] of a pageblock on an LRU list, from its word."""
+    return (word >> LRU_SHIFT) & PAGES_MASK
+
+
+@jit
+def set_pageblock_type(zone: Any, pfn: int, mt: int) -> None:
+    """Set the type of the pageblock that holds a page (set_pageblock_migratetype).
+
+    Parameters
+    ----------
+    zone : Zone
+        Changed in place.
+    pfn : int64
+        Any page of the block, relative to the zone.
+    mt : int64
+        New migratetype; while grouping by mobility is off, unmovable is stored for
+        movable and reclaimable.
+    """
+    if zone.mobility_off != 0 and mt <= RECLAIMABLE:
+        mt = UNMOVABLE
+    add_to_word(zone, pfn, mt - pageblock_type(zone, pfn))
+    zone.cnt[PBSET] += 1
+
+
+@jit
+def change_pageblock_range(zone: Any, pfn: int, order: int, mt: int) -> None:
+    """Set the type of all pageblocks of a block of pageblock order or more."""
+    for block in range(1 << (order - zone.pageblock_order)):
+        set_pageblock_type(zone, pfn + (block << zone.pageblock_order), mt)
+
+
+@jit(forceinline=True)
+def pageblock_start(zone: Any, pfn: int) -> int:
+    """First page of the pageblock that holds a page."""
+    return int((pfn >> zone.pageblock_order) << zone.pageblock_order)
+
+
+@jit
+def pageblock_in_zone(zone: Any, pfn: int) -> bool:
+    """Whether the pageblock that holds a page lies entirely inside the zone."""
+    start = pageblock_start(zone, pfn)
+    return bool(start >= zone.start and start + zone.pageblock_pages <= zone.end)
+
+
+@jit
+def move_free_blocks(zone: Any, pfn: int, mt: int) -> int:
+    """Move every free block of a pageblock to the tails of another type's lists.
+
+    Parameters
+    ----------
+    zone : Zone
+        Changed in place; the type of the pageblock is not.
+    pfn : int64
+        Any page of the block, relative to the zone.
+    mt : int64
+        Migratetype of the lists to move to.
+
+    Returns
+    -------
+    int64
+        Pages moved [pages].
+
+    Notes
+    -----
+    The walk of ``__move_freepages_block()``, mm/page_alloc.c: upward, jumping over free
+    blocks.  The pageblock word says how many there are, so it ends at the last one, and
+    eight pages in use are passed at a time.
+    """
+    q = pageblock_start(zone, pfn)
+    end = q + zone.pageblock_pages
+    left = free_blocks_in(pageblock_word(zone, q))
+    moved = 0
+    while left > 0:
+        if q & 7 == 0 and q + 8 <= end and load_i64(zone.meta + q, 0) & ANY_FREE == 0:
+            q += 8
+            continue
+        state = page_state(zone, q)
+        if state & PAGE_FREE:
+            order = state & PAGE_ORDER
+            move_to_free_list(zone, q, order, mt)
+            moved += 1 << order
+            q += 1 << order
+            left -= 1
+        else:
+            q += 1
+    return moved
+
+
+@jit
+def move_freepages_block(zone: Any, pfn: int, mt: int) -> int:
+    """`move_free_blocks`, counted as the kernel's second pass over the pageblock."""
+    blocks = free_blocks_in(pageblock_word(zone, pfn))
+    moved = move_free_blocks(zone, pfn, mt)
+    zone.cnt[MOVE_PAGE] += blocks + max(zone.pageblock_pages - moved, 0)
+    return moved

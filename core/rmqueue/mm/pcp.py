@@ -1,0 +1,396 @@
+"""Per-CPU lists (SEMANTICS 9) and the watermarks they are sized by (10)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rmqueue.mm.buddy import free_one_page
+from rmqueue.mm.free_list import list_add, list_del, list_first, list_last
+from rmqueue.mm.jit import jit, prefetch
+from rmqueue.mm.mmzone import (
+    ALLOC_HIGHATOMIC,
+    ALLOC_KSWAPD,
+    MOVABLE,
+    PAGE_ALLOC_COSTLY_ORDER,
+    PAGE_PCP,
+    PCP_BATCH_SCALE_MAX,
+    PCP_BYTES,
+    PCP_ORDER_LISTS,
+    PCPF_FREE_HIGH_BATCH,
+    PCPF_PREV_FREE_HIGH_ORDER,
+    RECLAIMABLE,
+    ZONE_BELOW_HIGH,
+    ZONE_BOOSTED_WATERMARK,
+    ZONE_RECLAIM_ACTIVE,
+    pageblock_type,
+    pcp_at,
+    pcp_list,
+    set_page_state,
+)
+from rmqueue.mm.page_alloc import (
+    clear_lru,
+    free_pages_ok,
+    rmqueue_buddy,
+    rmqueue_bulk,
+)
+from rmqueue.mm.vmstat import LOCK, PCP_FLUSH, PCP_FLUSH_PAGES, end_hold
+
+
+@jit(forceinline=True)
+def clamp(value: int, low: int, high: int) -> int:
+    """`value` within limits; the upper one wins."""
+    return min(max(value, low), high)
+
+
+@jit(forceinline=True)
+def pcp_of(zone: Any, cpu: int) -> Any:
+    """Record of one CPU's lists."""
+    return pcp_at(zone.pcps + cpu * PCP_BYTES)
+
+
+@jit(forceinline=True)
+def pcp_allowed_order(zone: Any, order: int) -> bool:
+    """Whether blocks of an order are kept per CPU (pcp_allowed_order)."""
+    return bool(order <= PAGE_ALLOC_COSTLY_ORDER or order == zone.huge_order)
+
+
+@jit(forceinline=True)
+def order_to_pindex(zone: Any, order: int, mt: int) -> int:
+    """Index of the list for an order and type (order_to_pindex)."""
+    if order <= PAGE_ALLOC_COSTLY_ORDER:
+        return 3 * order + mt
+    return PCP_ORDER_LISTS + (zone.huge_lists - 1) * (mt == MOVABLE)
+
+
+@jit(forceinline=True)
+def pindex_to_order(zone: Any, pindex: int) -> int:
+    """Order of the blocks on a list (pindex_to_order)."""
+    return int(pindex // 3 if pindex < PCP_ORDER_LISTS else zone.huge_order)
+
+
+@jit
+def power_of_two_floor(value: int) -> int:
+    """Largest power of two that is not above a positive value."""
+    power = 1
+    while 2 * power <= value:
+        power *= 2
+    return power
+
+
+@jit
+def zone_batchsize(zone: Any) -> int:
+    """Pages moved per batch [pages] (zone_batchsize)."""
+    batch = min(zone.managed >> 10, 256) // 4
+    if batch < 1:
+        batch = 1
+    return max(1, power_of_two_floor(batch + batch // 2) - 1)
+
+
+@jit
+def zone_set_pageset_high_and_batch(zone: Any) -> None:
+    """Size every CPU's lists by the zone and its low watermark."""
+    batch = zone_batchsize(zone)
+    for cpu in range(zone.cpus):
+        pcp = pcp_of(zone, cpu)
+        pcp.batch = batch
+        pcp.high_min = max((zone.wmark_low + zone.boost) // zone.cpus, 4 * batch)
+        pcp.high_max = max(zone.managed // 8 // zone.cpus, 4 * batch)
+        if zone.high_fraction > 0:
+            share = zone.managed // zone.high_fraction // zone.cpus
+            pcp.high_min = max(share, 4 * batch)
+            pcp.high_max = pcp.high_min
+
+
+@jit
+def integer_sqrt(value: int) -> int:
+    """Square root rounded down (int_sqrt)."""
+    root = 0
+    bit = 1 << 31
+    while bit > 0:
+        if (root + bit) * (root + bit) <= value:
+            root += bit
+        bit >>= 1
+    return root
+
+
+@jit
+def setup_per_zone_wmarks(zone: Any, configured_kbytes: int) -> None:
+    """Compute min, low, high and promo watermarks (setup_per_zone_wmarks).
+
+    `configured_kbytes` is min_free_kbytes [KiB], 0 to let the kernel's rule decide.
+    """
+    managed, scale = zone.managed, zone.scale_factor
+    kbytes = configured_kbytes
+    if kbytes == 0:
+        kbytes = clamp(integer_sqrt(managed * 4 * 16), 128, 262144)
+    step = (managed // 10000) * scale + (managed % 10000) * scale // 10000
+    step = max(kbytes // 4 // 4, step)
+    zone.min_free_kbytes = kbytes
+    zone.wmark_min = kbytes // 4
+    zone.wmark_low = zone.wmark_min + step
+    zone.wmark_high = zone.wmark_low + step
+    zone.wmark_promo = zone.wmark_high + step
+    zone.boost = 0
+
+
+@jit
+def zone_watermark_ok(zone: Any, mark: int) -> bool:
+    """Whether an order-0 request without special rights finds the zone above a mark."""
+    reserve = zone.nr_reserved_highatomic
+    if zone.counts_free_highatomic != 0:
+        reserve = zone.nr_free_highatomic
+    return bool(zone.nr_free - reserve - zone.nr_free_cma * zone.cma > mark)
+
+
+@jit
+def nr_pcp_alloc(zone: Any, cpu: int, order: int) -> int:
+    """Blocks to refill an empty list with (nr_pcp_alloc)."""
+    pcp = pcp_of(zone, cpu)
+    high = clamp(pcp.high, pcp.high_min, pcp.high_max)
+    pcp.high = high
+    if high < pcp.batch:
+        return 1
+    batch = pcp.batch
+    if order == 0:
+        batch = pcp.batch << pcp.alloc_factor
+    if pcp.high_min != pcp.high_max and zone.flags & ZONE_BELOW_HIGH == 0:
+        high = min(high + batch, pcp.high_max)
+        pcp.high = high
+    if order == 0:
+        most = max(high - pcp.count - pcp.batch, pcp.batch)
+        if batch <= most and pcp.alloc_factor < PCP_BATCH_SCALE_MAX:
+            pcp.alloc_factor += 1
+        batch = min(batch, most)
+    return max(batch >> order, 2) if batch > 1 else batch
+
+
+@jit
+def refill(
+    zone: Any, cpu: int, order: int, start_mt: int, flags: int, head: int, fallback: Any
+) -> None:
+    """Fill an empty list from the free lists."""
+    wanted = nr_pcp_alloc(zone, cpu, order)
+    if flags & ALLOC_HIGHATOMIC and zone.highatomic_skips_refill != 0:
+        return
+    got = rmqueue_bulk(zone, order, wanted, start_mt, flags, head, fallback)
+    pcp_of(zone, cpu).count += got << order
+
+
+@jit(forceinline=True)
+def rmqueue_pcplist(
+    zone: Any, cpu: int, order: int, start_mt: int, flags: int, fallback: Any
+) -> int:
+    """Take a block from a CPU's list, refilled if need be (rmqueue_pcplist).
+
+    Returns the page, relative to the zone, or -1; the caller marks it in use.
+    """
+    if not pcp_allowed_order(zone, order):
+        return rmqueue_buddy(zone, order, start_mt, flags, fallback)
+    pcp = pcp_of(zone, cpu)
+    pcp.free_count >>= 1
+    head = pcp_list(zone, cpu, order_to_pindex(zone, order, start_mt))
+    pfn = list_first(zone, head)
+    if pfn < 0:
+        refill(zone, cpu, order, start_mt, flags, head, fallback)
+        pfn = list_first(zone, head)
+    if pfn >= 0:
+        list_del(zone, pfn)
+        pcp.count -= 1 << order
+        prefetch(zone.meta, list_first(zone, head))
+    else:
+        pfn = rmqueue_buddy(zone, order, start_mt, flags, fallback)
+    if flags & ALLOC_KSWAPD and zone.flags & ZONE_BOOSTED_WATERMARK:
+        zone.flags -= ZONE_BOOSTED_WATERMARK
+        zone.wakeups += 1
+    return pfn
+
+
+@jit
+def free_pcppages_bulk(zone: Any, cpu: int, count: int, pindex: int) -> None:
+    """Give pages of a CPU back to the free lists, under one hold of the zone lock.
+
+    Parameters
+    ----------
+    zone : Zone
+        Changed in place.
+    cpu : int64
+        Whose lists.
+    count : int64
+        Pages to give back [pages]; a large block at the end may exceed it.
+    pindex : int64
+        List to begin with; each list is emptied before the next is looked at.
+
+    Notes
+    -----
+    Mirrors ``free_pcppages_bulk()``, mm/page_alloc.c.
+    """
+    pcp = pcp_of(zone, cpu)
+    zone.cnt[LOCK] += 1
+    zone.cnt[PCP_FLUSH] += 1
+    count = min(pcp.count, count)
+    pindex -= 1
+    last = PCP_ORDER_LISTS + zone.huge_lists - 1
+    flushed = 0
+    while count > 0:
+        pindex = pindex + 1 if pindex < last else 0
+        head = pcp_list(zone, cpu, pindex)
+        pfn = list_last(zone, head)
+        order = pindex_to_order(zone, pindex)
+        while count > 0 and pfn >= 0:
+            list_del(zone, pfn)
+            count -= 1 << order
+            flushed += 1 << order
+            free_one_page(zone, pfn, order, pageblock_type(zone, pfn), False)
+            pfn = list_last(zone, head)
+    pcp.count -= flushed
+    zone.cnt[PCP_FLUSH_PAGES] += flushed
+    end_hold(zone)
+
+
+@jit
+def flush(zone: Any, cpu: int, count: int, pindex: int, until_empty: bool) -> None:
+    """`free_pcppages_bulk` in one hold, or one per batch, as the kernel does it.
+
+    A large block may take more pages than its batch had left; then `until_empty` ends
+    early, as the free path does, while decay takes the lock for what is not there.
+    """
+    pcp = pcp_of(zone, cpu)
+    if zone.flush_in_batches == 0:
+        free_pcppages_bulk(zone, cpu, count, pindex)
+        return
+    while count > 0 and (pcp.count > 0 or not until_empty):
+        part = min(count, pcp.batch)
+        free_pcppages_bulk(zone, cpu, part, pindex)
+        count -= part
+
+
+@jit
+def nr_pcp_high(zone: Any, cpu: int, free_high: bool) -> int:
+    """Pages that a CPU may keep [pages]; also adapts its mark (nr_pcp_high)."""
+    pcp = pcp_of(zone, cpu)
+    high = clamp(pcp.high, pcp.high_min, pcp.high_max)
+    pcp.high = high
+    if high == 0:
+        return 0
+    if free_high:
+        batch = pcp.batch << PCP_BATCH_SCALE_MAX
+        pcp.high = max(high - batch, pcp.high_min)
+        return 0
+    lowered = max(high - max(pcp.free_count, pcp.batch), pcp.high_min)
+    if zone.flags & ZONE_RECLAIM_ACTIVE:
+        pcp.high = lowered
+        return int(min(4 * pcp.batch, lowered))
+    if pcp.high_min == pcp.high_max:
+        return high
+    if zone.flags & ZONE_BELOW_HIGH:
+        pcp.high = lowered
+        return int(max(pcp.count, pcp.high_min))
+    needed = pcp.free_count + pcp.batch
+    if pcp.count >= high and high < needed:
+        pcp.high = clamp(needed, pcp.high_min, pcp.high_max)
+    return high
+
+
+@jit
+def nr_pcp_free(zone: Any, cpu: int, high: int, free_high: bool) -> int:
+    """Pages to give back once a CPU has too many [pages] (nr_pcp_free)."""
+    pcp = pcp_of(zone, cpu)
+    if free_high:
+        return int(min(pcp.count, pcp.batch << PCP_BATCH_SCALE_MAX))
+    if high < pcp.batch:
+        return 1
+    return clamp(pcp.free_count, pcp.batch, high - pcp.batch)
+
+
+@jit
+def frees_high_order(zone: Any, cpu: int, order: int) -> bool:
+    """Whether a run of high-order frees should empty the lists; notes this free."""
+    pcp = pcp_of(zone, cpu)
+    if order < 1 or order > PAGE_ALLOC_COSTLY_ORDER:
+        pcp.flags &= ~PCPF_PREV_FREE_HIGH_ORDER
+        return False
+    enough = pcp.batch + zone.free_high_half_min * (pcp.high_min // 2)
+    free_high = (
+        pcp.free_count >= enough
+        and pcp.flags & PCPF_PREV_FREE_HIGH_ORDER != 0
+        and (pcp.flags & PCPF_FREE_HIGH_BATCH == 0 or pcp.count >= pcp.batch)
+    )
+    pcp.flags |= PCPF_PREV_FREE_HIGH_ORDER
+    return bool(free_high)
+
+
+@jit(forceinline=True)
+def free_unref_page(zone: Any, cpu: int, pfn: int, order: int) -> None:
+    """Free a block to a CPU's lists, and some of these to the zone if they are full.
+
+    Mirrors ``free_unref_page()`` and ``free_unref_page_commit()``, mm/page_alloc.c.
+    """
+    if not pcp_allowed_order(zone, order):
+        free_pages_ok(zone, pfn, order)
+        return
+    clear_lru(zone, pfn, order)
+    set_page_state(zone, pfn, PAGE_PCP | order)
+    mt = pageblock_type(zone, pfn)
+    if mt > RECLAIMABLE:
+        mt = MOVABLE
+    pcp = pcp_of(zone, cpu)
+    pindex = order_to_pindex(zone, order, mt)
+    pcp.alloc_factor >>= 1
+    list_add(zone, pfn, pcp_list(zone, cpu, pindex))
+    pcp.count += 1 << order
+    free_high = frees_high_order(zone, cpu, order)
+    if pcp.free_count < pcp.batch << PCP_BATCH_SCALE_MAX:
+        pcp.free_count += 1 << order
+    high = nr_pcp_high(zone, cpu, free_high)
+    if pcp.count < high:
+        return
+    flush(zone, cpu, nr_pcp_free(zone, cpu, high, free_high), pindex, True)
+    if zone.flags & ZONE_BELOW_HIGH and zone_watermark_ok(
+        zone, zone.wmark_high + zone.boost
+    ):
+        zone.flags -= ZONE_BELOW_HIGH
+
+
+@jit
+def decay_pcp_high(zone: Any, cpu: int) -> int:
+    """Lower a CPU's mark with time and give back what is above (decay_pcp_high).
+
+    Returns what the kernel returns: whether, or in how many ways, there was work.
+    """
+    pcp = pcp_of(zone, cpu)
+    done = 0
+    if pcp.high > pcp.high_min:
+        lowest = max(pcp.count - (pcp.batch << PCP_BATCH_SCALE_MAX), pcp.high_min)
+        pcp.high = max(pcp.high - (pcp.high >> 3), lowest)
+        if pcp.high > pcp.high_min:
+            done += 1
+    above = pcp.count - pcp.high
+    if above > 0:
+        flush(zone, cpu, above, 0, False)
+        done += 1
+    return min(done, 1) if zone.flush_in_batches != 0 else done
+
+
+@jit
+def drain_zone_pages(zone: Any, cpu: int) -> None:
+    """Give everything that a CPU keeps back to the zone (drain_pages_zone)."""
+    pcp = pcp_of(zone, cpu)
+    if zone.drain_batches == 0:
+        if pcp.count > 0:
+            free_pcppages_bulk(zone, cpu, pcp.count, 0)
+        return
+    left = pcp.count
+    while left > 0:
+        part = min(left, pcp.batch * zone.drain_batches)
+        free_pcppages_bulk(zone, cpu, part, 0)
+        left = pcp.count if left > part else 0
+
+
+@jit
+def pages_on_pcp(zone: Any) -> int:
+    """Pages on all per-CPU lists [pages]."""
+    pages = 0
+    for cpu in range(zone.cpus):
+        pages += pcp_of(zone, cpu).count
+    return pages
+

@@ -1,0 +1,384 @@
+"""The loop over an op stream: a whole replay is one jitted call (SEMANTICS 15, 16)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rmqueue.mm.checkpoint import checkpoint
+from rmqueue.mm.jit import (
+    I64,
+    entry,
+    jit,
+    load_u8,
+    load_u32,
+    prefetch,
+    store_i64,
+    store_u32,
+    view_as,
+)
+from rmqueue.mm.free_list import list_del, list_first
+from rmqueue.mm.mmzone import (
+    ALLOC_HIGHATOMIC,
+    ALLOC_NOLRU,
+    MOVABLE,
+    PAGE_IN_USE,
+    PAGE_LRU,
+    PAGE_ORDER,
+    RECLAIMABLE,
+    batch_list,
+    page_state,
+    set_page_state,
+    zone_at,
+)
+from rmqueue.mm.page_alloc import (
+    FALLBACK_TYPE,
+    free_pages_ok,
+    mark_in_use,
+    reserve_highatomic_pageblock,
+    rmqueue_buddy,
+    rmqueue_bulk,
+    set_lru,
+    unreserve_highatomic_pageblock,
+)
+from rmqueue.mm.pcp import (
+    decay_pcp_high,
+    drain_zone_pages,
+    free_unref_page,
+    rmqueue_pcplist,
+)
+from rmqueue.mm.vmstat import SCAN_PAGE
+
+(
+    OP_NOP,
+    OP_ALLOC,
+    OP_FREE,
+    OP_BULK,
+    OP_PCP_ALLOC,
+    OP_PCP_FREE,
+    OP_PCP_DRAIN,
+    OP_PCP_DECAY,
+    OP_CHECK,
+    OP_ZONE_CTL,
+    OP_UNRESERVE,
+    OP_SET_LRU,
+    OP_SPLIT,
+) = range(13)
+OP_BYTES = 16
+
+#: An empty slot.
+NO_PAGE = 0xFFFFFFFF
+
+#: What an op stream can do wrong; such an op is counted and has no effect.
+MISUSES = ("code", "order", "migratetype", "slot", "cpu", "occupied", "not_in_use")
+(
+    MISUSE_CODE,
+    MISUSE_ORDER,
+    MISUSE_TYPE,
+    MISUSE_SLOT,
+    MISUSE_CPU,
+    MISUSE_OCCUPIED,
+    MISUSE_STATE,
+) = range(len(MISUSES))
+
+RUN = np.dtype(
+    [
+        (name, "i8")
+        for name in (
+            *("ops", "nr_ops", "slots", "nr_slots"),
+            *("res", "scan", "pfns", "nr_res", "nr_pfns"),
+            *("hashes", "zones", "counters", "types", "counts", "nr_checks"),
+            *("asked", "served", "done", "first_misuse"),
+        )
+    ]
+    + [("misuse", "i8", (len(MISUSES),))],
+    align=True,
+)
+run_at = view_as(RUN)
+
+#: Operations to look ahead: the slot first, the page that it holds half as far.
+AHEAD_SLOT, AHEAD_PAGE = 48, 24
+#: Zones of fewer pages than this live in the caches: looking ahead costs more there.
+AHEAD_PAGES = 1 << 17
+
+
+@jit
+def note_misuse(run: Any, i: int, kind: int) -> None:
+    """Count a wrong op and remember the first."""
+    if run.first_misuse < 0:
+        run.first_misuse = i
+    run.misuse[kind] += 1
+
+
+@jit(forceinline=True)
+def note_result(run: Any, value: int, scanned: int) -> None:
+    """Append a result, if results are recorded."""
+    if run.res != 0:
+        store_i64(run.res, run.nr_res, value)
+        store_u32(run.scan, run.nr_res, scanned)
+        run.nr_res += 1
+
+
+@jit(forceinline=True)
+def take_slot(run: Any, i: int, slot: int) -> bool:
+    """Whether a slot can be filled; one that still holds a page loses it."""
+    if slot >= run.nr_slots:
+        note_misuse(run, i, MISUSE_SLOT)
+        return False
+    if load_u32(run.slots, slot) != NO_PAGE:
+        note_misuse(run, i, MISUSE_OCCUPIED)
+    return True
+
+
+@jit(forceinline=True)
+def slot_page(zone: Any, run: Any, i: int, slot: int) -> int:
+    """Page in a slot, or -1 (an empty slot is not an error)."""
+    if slot >= run.nr_slots:
+        note_misuse(run, i, MISUSE_SLOT)
+        return -1
+    pfn = load_u32(run.slots, slot)
+    if pfn == NO_PAGE:
+        return -1
+    if page_state(zone, pfn) & PAGE_IN_USE == 0:
+        note_misuse(run, i, MISUSE_STATE)
+        return -1
+    return int(pfn)
+
+
+@jit(forceinline=True)
+def valid_request(zone: Any, run: Any, i: int, order: int, mt: int) -> bool:
+    """Whether order and migratetype of a request exist."""
+    if order > zone.max_order:
+        note_misuse(run, i, MISUSE_ORDER)
+        return False
+    if mt > RECLAIMABLE:
+        note_misuse(run, i, MISUSE_TYPE)
+        return False
+    return True
+
+
+@jit(forceinline=True)
+def valid_cpu(zone: Any, run: Any, i: int, cpu: int) -> bool:
+    """Whether a CPU exists."""
+    if cpu >= zone.cpus:
+        note_misuse(run, i, MISUSE_CPU)
+        return False
+    return True
+
+
+@jit(forceinline=True)
+def is_lru(mt: int, flags: int) -> bool:
+    """Whether pages of a request go to an LRU list at once."""
+    return mt == MOVABLE and flags & ALLOC_NOLRU == 0
+
+
+@jit(forceinline=True)
+def finish_alloc(zone: Any, run: Any, pfn: int, a: int, slot: int) -> int:
+    """Reserve, mark and store a block that was allocated; the pfn or -1."""
+    if pfn < 0:
+        store_u32(run.slots, slot, NO_PAGE)
+        return -1
+    order, flags = a & 255, a >> 16
+    if flags & ALLOC_HIGHATOMIC and zone.reserve_in_buddy == 0:
+        reserve_highatomic_pageblock(zone, pfn, order)
+    mark_in_use(zone, pfn, order, is_lru((a >> 8) & 255, flags))
+    store_u32(run.slots, slot, pfn)
+    run.served += 1 << order
+    return int(zone.base + pfn)
+
+
+@jit(forceinline=True)
+def op_alloc(zone: Any, run: Any, i: int, a: int, slot: int, cpu: int, fallback: Any) -> None:
+    """ALLOC (cpu -1) and PCP_ALLOC."""
+    order, mt, flags = a & 255, (a >> 8) & 255, a >> 16
+    before = zone.cnt[SCAN_PAGE]
+    result = -1
+    if valid_request(zone, run, i, order, mt) and take_slot(run, i, slot):
+        run.asked += 1 << order
+        if cpu < 0:
+            pfn = rmqueue_buddy(zone, order, mt, flags, fallback)
+            result = finish_alloc(zone, run, pfn, a, slot)
+        elif valid_cpu(zone, run, i, cpu):
+            pfn = rmqueue_pcplist(zone, cpu, order, mt, flags, fallback)
+            result = finish_alloc(zone, run, pfn, a, slot)
+    note_result(run, result, zone.cnt[SCAN_PAGE] - before)
+
+
+@jit
+def op_bulk(zone: Any, run: Any, i: int, a: int, slot: int, count: int, fallback: Any) -> None:
+    """BULK: one batch, handed out slot by slot after the lock is released."""
+    order, mt, flags = a & 255, (a >> 8) & 255, a >> 16
+    before = zone.cnt[SCAN_PAGE]
+    taken = 0
+    if slot + count > run.nr_slots:
+        note_misuse(run, i, MISUSE_SLOT)
+    elif valid_request(zone, run, i, order, mt):
+        run.asked += count << order
+        head = batch_list(zone)
+        taken = rmqueue_bulk(zone, order, count, mt, flags, head, fallback)
+    note_result(run, taken, zone.cnt[SCAN_PAGE] - before)
+    run.served += taken << order
+    lru = is_lru(mt, flags)
+    for k in range(taken):
+        pfn = list_first(zone, batch_list(zone))
+        list_del(zone, pfn)
+        mark_in_use(zone, pfn, order, lru)
+        take_slot(run, i, slot + k)
+        store_u32(run.slots, slot + k, pfn)
+        if run.res != 0:
+            store_i64(run.pfns, run.nr_pfns, zone.base + pfn)
+            run.nr_pfns += 1
+
+
+@jit(forceinline=True)
+def op_free(zone: Any, run: Any, i: int, slot: int, cpu: int) -> None:
+    """FREE (cpu -1) and PCP_FREE."""
+    if cpu >= 0 and not valid_cpu(zone, run, i, cpu):
+        return
+    pfn = slot_page(zone, run, i, slot)
+    if pfn >= 0:
+        store_u32(run.slots, slot, NO_PAGE)
+        order = page_state(zone, pfn) & PAGE_ORDER
+        if cpu < 0:
+            free_pages_ok(zone, pfn, order)
+        else:
+            free_unref_page(zone, cpu, pfn, order)
+
+
+@jit
+def op_zone_ctl(zone: Any, run: Any, i: int, a: int, b: int) -> None:
+    """ZONE_CTL: set or clear a zone flag, or set the watermark boost."""
+    if a == 16:
+        zone.boost = b
+    elif a > 16:
+        note_misuse(run, i, MISUSE_CODE)
+    elif b != 0:
+        zone.flags |= 1 << a
+    else:
+        zone.flags &= ~(1 << a)
+
+
+@jit
+def op_split(zone: Any, run: Any, i: int, order: int, slot: int, first: int) -> None:
+    """SPLIT: make the parts of an allocated block blocks of their own (split_page)."""
+    pfn = slot_page(zone, run, i, slot)
+    if pfn < 0:
+        return
+    old = page_state(zone, pfn) & PAGE_ORDER
+    if order > old:
+        note_misuse(run, i, MISUSE_ORDER)
+        return
+    parts = 1 << (old - order)
+    if first + parts > run.nr_slots:
+        note_misuse(run, i, MISUSE_SLOT)
+        return
+    store_u32(run.slots, slot, NO_PAGE)
+    for k in range(parts):
+        part = pfn + (k << order)
+        lru = page_state(zone, part) & PAGE_LRU
+        set_page_state(zone, part, PAGE_IN_USE | lru | order)
+        take_slot(run, i, first + k)
+        store_u32(run.slots, first + k, part)
+
+
+@jit
+def op_pcp(zone: Any, run: Any, i: int, code: int, cpu: int) -> None:
+    """PCP_DRAIN and PCP_DECAY."""
+    before = zone.cnt[SCAN_PAGE]
+    result = -1
+    if valid_cpu(zone, run, i, cpu):
+        if code == OP_PCP_DRAIN:
+            drain_zone_pages(zone, cpu)
+        else:
+            result = decay_pcp_high(zone, cpu)
+    if code == OP_PCP_DECAY:
+        note_result(run, result, zone.cnt[SCAN_PAGE] - before)
+
+
+@jit
+def rare_op(zone: Any, run: Any, i: int, code: int, a: int, b: int, c: int) -> None:
+    """Do everything that is not an allocation or a free."""
+    if code == OP_PCP_DRAIN or code == OP_PCP_DECAY:
+        op_pcp(zone, run, i, code, c)
+    elif code == OP_CHECK:
+        if run.hashes != 0:
+            checkpoint(zone, run)
+    elif code == OP_ZONE_CTL:
+        op_zone_ctl(zone, run, i, a, b)
+    elif code == OP_UNRESERVE:
+        done = -1
+        if a > RECLAIMABLE:
+            note_misuse(run, i, MISUSE_TYPE)
+        else:
+            done = unreserve_highatomic_pageblock(zone, a, b)
+        note_result(run, done, 0)
+    elif code == OP_SET_LRU:
+        pfn = slot_page(zone, run, i, b)
+        if pfn >= 0:
+            set_lru(zone, pfn, page_state(zone, pfn) & PAGE_ORDER, c)
+    elif code == OP_SPLIT:
+        op_split(zone, run, i, a, b, c)
+    elif code != OP_NOP:
+        note_misuse(run, i, MISUSE_CODE)
+
+
+@jit(forceinline=True)
+def look_ahead(zone: Any, run: Any, i: int) -> None:
+    """Ask for the memory that operations to come will touch.
+
+    A replay knows its future.  A slot read too early may name another page by then,
+    which costs one useless hint.
+    """
+    j = i + AHEAD_SLOT
+    if j < run.nr_ops:
+        prefetch(run.slots, 4 * load_u32(run.ops, 4 * j + 2))
+        j = i + AHEAD_PAGE
+        code = load_u8(run.ops, OP_BYTES * j)
+        if code == OP_PCP_FREE or code == OP_FREE:
+            slot = load_u32(run.ops, 4 * j + 2)
+            if slot < run.nr_slots:
+                pfn = load_u32(run.slots, slot)
+                if pfn != NO_PAGE:
+                    prefetch(zone.meta, pfn)
+                    prefetch(zone.links, 8 * pfn)
+
+
+@entry(I64, I64, FALLBACK_TYPE, I64)
+def replay(zone_address: int, fallback: Any, run_address: int) -> int:
+    """Replay an op stream.
+
+    Parameters
+    ----------
+    zone_address, run_address : int64
+        Where the `ZONE` and `RUN` records lie.
+    fallback : compiled strategy
+        First-class function of type `page_alloc.FALLBACK_TYPE`.
+
+    Returns
+    -------
+    int64
+        Operations done: all, unless the strategy broke a rule (`zone.fault`).
+    """
+    zone = zone_at(zone_address)
+    run = run_at(run_address)
+    ahead = zone.nr_index >= AHEAD_PAGES
+    i = 0
+    while i < run.nr_ops and zone.fault == 0:
+        if ahead:
+            look_ahead(zone, run, i)
+        code = load_u8(run.ops, OP_BYTES * i)
+        a = load_u32(run.ops, 4 * i + 1)
+        b = load_u32(run.ops, 4 * i + 2)
+        c = load_u32(run.ops, 4 * i + 3)
+        if code == OP_PCP_ALLOC or code == OP_ALLOC:
+            op_alloc(zone, run, i, a, b, c if code == OP_PCP_ALLOC else -1, fallback)
+        elif code == OP_PCP_FREE or code == OP_FREE:
+            op_free(zone, run, i, b, c if code == OP_PCP_FREE else -1)
+        elif code == OP_BULK:
+            op_bulk(zone, run, i, a, b, c, fallback)
+        else:
+            rare_op(zone, run, i, code, a, b, c)
+        i += 1
+    run.done = i
+    return i

@@ -1,0 +1,150 @@
+"""Compile a strategy once, for good: a generated caller named by a digest.
+
+The engine calls every strategy through one explicit signature, so that it is compiled
+once for all of them.  The caller casts the address of the strategy's state to its
+record.  It is kept in the cache under a digest of all that can change what it does:
+bytecode, constants and globals of every function reached, the layout of the state, and
+the build of ``mm/``.  Parameters are data in the state: changing one compiles nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rmqueue.mm.jit import (
+    ENABLED,
+    MM_DIGEST,
+    code_folder,
+    entry,
+    python_function,
+    view_as,
+)
+from rmqueue.mm.page_alloc import FALLBACK_SIGNATURE
+
+CALLER = '''\
+def call_strategy(zone, order, start_mt, flags, batch, state):
+    """Cast the address of the state to its record, and ask."""
+    return fallback(zone, order, start_mt, flags, batch, state_at(state))
+'''
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
+
+
+def _constants(code: types.CodeType) -> str:
+    return repr(
+        [
+            (c.co_code, _constants(c)) if isinstance(c, types.CodeType) else c
+            for c in code.co_consts
+        ]
+    )
+
+
+def _reached(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
+    """Globals and closure cells that a function names, and attributes of modules."""
+    code = function.__code__
+    names = list(_names(code))
+    for name in names:
+        value = function.__globals__.get(name)
+        yield name, value
+        if isinstance(value, types.ModuleType):
+            for attribute in names:
+                yield f"{name}.{attribute}", getattr(value, attribute, None)
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        yield name, cell.cell_contents
+
+
+def _digest_into(digest: Any, function: Callable[..., Any], seen: set[int]) -> None:
+    plain = python_function(function)
+    if not isinstance(plain, types.FunctionType) or id(plain) in seen:
+        return
+    seen.add(id(plain))
+    if plain.__module__.startswith("rmqueue.mm."):
+        digest.update(plain.__qualname__.encode())  # its body is in MM_DIGEST
+        return
+    code = plain.__code__
+    digest.update(code.co_code + repr((code.co_names, code.co_varnames)).encode())
+    digest.update(_constants(code).encode())
+    for name, value in sorted(_reached(plain), key=lambda pair: pair[0]):
+        digest.update(name.encode())
+        if callable(value):
+            _digest_into(digest, value, seen)
+        elif isinstance(value, np.ndarray):
+            digest.update(value.tobytes() + str(value.dtype).encode())
+        elif not isinstance(value, types.ModuleType):
+            digest.update(repr(value).encode())
+
+
+def strategy_digest(function: Callable[..., Any], state: np.dtype[Any]) -> str:
+    """Digest of everything that a compiled strategy depends on."""
+    digest = hashlib.sha256(f"{MM_DIGEST} {state.descr}".encode())
+    _digest_into(digest, function, set())
+    return digest.hexdigest()[:16]
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Make a file unless it is there: numba's cache keys on its time stamp."""
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".py")
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        pass  # another process was first, with the same text
+    finally:
+        os.unlink(temporary)
+
+
+def compile_strategy(
+    function: Callable[..., Any], state: np.dtype[Any]
+) -> Callable[..., int]:
+    """Make the first-class function that the engine calls for a strategy.
+
+    Parameters
+    ----------
+    function : callable
+        ``fallback(zone, order, start_mt, flags, batch, st) -> page or -1``, decorated
+        with `rmqueue.mm.jit.jit`.
+    state : numpy.dtype
+        Structured type of ``st``.
+
+    Returns
+    -------
+    callable
+        Of type `page_alloc.FALLBACK_TYPE`; it takes the address of the state.
+
+    Raises
+    ------
+    numba.errors.NumbaError
+        The strategy does not compile.
+    """
+    namespace: dict[str, Any] = {
+        "__name__": __name__,
+        "fallback": function,
+        "state_at": view_as(state),
+    }
+    if not ENABLED:
+        exec(compile(CALLER, "<rmqueue strategy>", "exec"), namespace)
+        plain: Callable[..., int] = namespace["call_strategy"]
+        return plain
+    folder = code_folder() / "strategies"
+    path = folder / f"strategy_{strategy_digest(function, state)}.py"
+    _write_once(path, CALLER)
+    exec(compile(CALLER, str(path), "exec"), namespace)
+    caller: Callable[..., int] = namespace["call_strategy"]
+    return entry(*FALLBACK_SIGNATURE, folder=folder)(caller)

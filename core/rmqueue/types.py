@@ -1,0 +1,268 @@
+"""The frozen records that plugins hand over, and those that readers produce.
+
+A hook (`rmqueue.hookspecs`) returns a list of these.  They carry data and functions,
+never behaviour of the framework, so a plugin can be read without knowing core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from rmqueue.config import ZoneConfig
+    from rmqueue.results import Comparison
+
+#: An op stream: a one-dimensional array of `rmqueue.OPS_DTYPE`.
+Ops: TypeAlias = npt.NDArray[np.void]
+
+
+class NoParameters(BaseModel):
+    """Parameters of a plugin that has none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A fallback strategy: what to do when the lists of the requested type are empty.
+
+    Attributes
+    ----------
+    name : str
+        How an experiment or the command line calls it, in lower case with dashes.
+    summary : str
+        One line for listings.
+    fallback : callable
+        The jitted ``fallback(zone, order, start_mt, flags, batch, st) -> pfn or -1``.
+    parameters : type of pydantic.BaseModel
+        Model of its parameters, each with a description that ends in its unit.
+    state : tuple of (str, str)
+        Fields of its own record beside the parameters: name and numpy dtype.
+    references : tuple of str
+        Papers and mails that describe it.
+    linux : str
+        Commits of Linux that it reproduces, empty if none.
+    kernel : str
+        Kernel profile of the Linux versions that it reproduces: what it runs on when an
+        experiment names no kernel.  Empty: the newest profile.
+    mixed_lists : bool
+        It leaves blocks on lists of another type than their pageblock's, which only
+        some kernel profiles allow.
+    """
+
+    name: str
+    summary: str
+    fallback: Callable[..., Any]
+    parameters: type[BaseModel] = NoParameters
+    state: tuple[tuple[str, str], ...] = ()
+    references: tuple[str, ...] = ()
+    linux: str = ""
+    kernel: str = ""
+    mixed_lists: bool = False
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the work counters cost on some machine.
+
+    Attributes
+    ----------
+    name, summary : str
+        As of `Strategy`.
+    weights_ps : mapping of str to int
+        Cost [ps] of one unit of a work counter, by its name in SEMANTICS 14; a counter
+        that is not named costs nothing.
+    references : tuple of str
+        Where the numbers come from.
+    """
+
+    name: str
+    summary: str
+    weights_ps: Mapping[str, int]
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A synthetic op stream.
+
+    Attributes
+    ----------
+    name, summary : str
+        As of `Strategy`.
+    parameters : type of pydantic.BaseModel
+        Model of its parameters.
+    build : callable
+        ``build(zone_config, parameters, seed) -> ops``; equal arguments give equal ops.
+    references : tuple of str
+        What it is modelled on.
+    """
+
+    name: str
+    summary: str
+    parameters: type[BaseModel]
+    build: Callable[[ZoneConfig, Any, int], Ops]
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ZoneState:
+    """The exact state of a zone at some moment: where a replay of a recording begins.
+
+    Attributes
+    ----------
+    name : str
+        As the kernel calls it: ``"Normal"``.
+    kernel : str
+        Kernel profile.
+    start_pfn : int
+        First page, absolute.
+    pages, managed : int
+        Pages spanned, and pages ever handed to the allocator [pages].
+    cpus : int
+        CPUs that have per-CPU lists.
+    pageblock_order, max_page_order : int
+        Orders of a pageblock and of the largest block.
+    watermarks : tuple of int
+        min, low and high [pages], without boost.
+    boost : int
+        Watermark boost [pages].
+    nr_reserved_high : int
+        Pages reserved for HIGHATOMIC [pages].
+    free_lists : mapping of (int, int) to ndarray of int64
+        (order, migratetype) -> absolute pfns, head to tail; missing lists are empty.
+    pageblock_types : ndarray of uint8
+        From the pageblock of `start_pfn` to that of the last page.
+    blocks : ndarray of int64, shape (k, 2)
+        pfn and order of the pages in use that later ops name; row i is slot i.
+    lru : ndarray of int64
+        Absolute pfns of the pages on an LRU list.
+    """
+
+    name: str
+    kernel: str
+    start_pfn: int
+    pages: int
+    managed: int
+    cpus: int
+    pageblock_order: int
+    max_page_order: int
+    watermarks: tuple[int, int, int]
+    boost: int
+    nr_reserved_high: int
+    free_lists: Mapping[tuple[int, int], npt.NDArray[np.int64]]
+    pageblock_types: npt.NDArray[np.uint8]
+    blocks: npt.NDArray[np.int64]
+    lru: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedZone:
+    """One zone of a recording: where it starts, and what was asked of it.
+
+    Attributes
+    ----------
+    state : ZoneState
+        The zone at the start.
+    ops : ndarray of OPS_DTYPE
+        The requests and frees of the window, in order.
+    slots : int
+        Slots that the ops use.
+    recorded : mapping of str to object
+        What the recorded kernel itself did: ``pages`` (int), ``claim`` and ``steal``
+        (5 x 5 nested lists of events, row = type asked for) where the trace says.
+    """
+
+    state: ZoneState
+    ops: Ops
+    slots: int
+    recorded: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """What a reader makes of a trace and its start state.
+
+    Attributes
+    ----------
+    name : str
+        How reports call it.
+    source : str
+        Where it was read from.
+    kernel : str
+        Full version of the recorded kernel.
+    zones : tuple of RecordedZone
+        In the order of the zones of the machine.
+    notes : tuple of str
+        What the reader had to infer or leave out, a sentence each.
+    """
+
+    name: str
+    source: str
+    kernel: str
+    zones: tuple[RecordedZone, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TraceReader:
+    """Reads one format of recordings.
+
+    Attributes
+    ----------
+    name, summary : str
+        As of `Strategy`.
+    accepts : callable
+        ``accepts(path) -> bool``: whether it can read this; looks, never parses.
+    read : callable
+        ``read(path) -> Recording``; raises `rmqueue.errors.TraceError`.
+    """
+
+    name: str
+    summary: str
+    accepts: Callable[[Path], bool]
+    read: Callable[[Path], Recording]
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """Writes a comparison in some form.
+
+    Attributes
+    ----------
+    name, summary : str
+        As of `Strategy`.
+    suffix : str
+        Suffix of files in that form, with the dot.
+    render : callable
+        ``render(comparison) -> str``, ending in a newline.
+    """
+
+    name: str
+    summary: str
+    suffix: str
+    render: Callable[[Comparison], str]
+
+
+@dataclass(frozen=True)
+class BuiltinExperiment:
+    """An experiment that comes with a package.
+
+    Attributes
+    ----------
+    name, summary : str
+        As of `Strategy`.
+    path : pathlib.Path
+        The TOML file; a recording named in it is relative to it.
+    """
+
+    name: str
+    summary: str
+    path: Path
