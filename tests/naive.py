@@ -267,9 +267,7 @@ class NaiveZone(NaiveLists):
         self.bulk_pfns.extend(got)
         return len(got)
 
-    def _put(
-        self, slot: int, pfn: int | None, order: int, mt: int, flags: int
-    ) -> None:
+    def _put(self, slot: int, pfn: int | None, order: int, mt: int, flags: int) -> None:
         """Store what a request got; a movable page goes to the LRU."""
         self.slots.pop(slot, None)
         self.slot_orders[slot] = order
@@ -288,6 +286,8 @@ class NaiveZone(NaiveLists):
 
     def _split(self, order: int, slot: int, first_slot: int) -> None:
         old = self.slot_orders.get(slot, order)
+        if old < order:
+            return
         pfn = self.slots.pop(slot, (None, old))[0]
         for i in range(1 << (old - order)):
             at = None if pfn is None else pfn + (i << order)

@@ -18,11 +18,12 @@ NON_BLOCK, KSWAPD, MIN_RESERVE, NOLRU = 16, 32, 64, 128
 
 BOOSTED, RECLAIM_ACTIVE, BELOW_HIGH = 1, 2, 4
 
-COUNTERS = tuple(
-    "lock bulk smallest fallback steal_search area head scan_block scan_page move_page"
-    " list_move list_add list_del split merge claim_try claim_whole claim_part steal"
-    " pbset boost pcp_flush pcp_flush_pages".split()
-)
+COUNTERS = (
+    "lock", "bulk", "smallest", "fallback", "steal_search", "area", "head",
+    "scan_block", "scan_page", "move_page", "list_move", "list_add", "list_del",
+    "split", "merge", "claim_try", "claim_whole", "claim_part", "steal", "pbset",
+    "boost", "pcp_flush", "pcp_flush_pages",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -249,8 +250,8 @@ class NaiveLists:
 
     def boot(self) -> None:
         """Hand all free memory over to the lists and compute the watermarks."""
-        for pfn in range(-(-self.start // self.pb_pages) * self.pb_pages, self.end,
-                         self.pb_pages):
+        whole = -(-self.start // self.pb_pages) * self.pb_pages
+        for pfn in range(whole, self.end, self.pb_pages):
             self.settype(pfn, MOVABLE)
         cma_end = self.end & -self.pb_pages
         cma_start = cma_end - self.config.cma_pageblocks * self.pb_pages
@@ -295,8 +296,9 @@ class NaiveLists:
         most = tenthousands * factor + rest * factor // 10000
         if most == 0:
             return
-        self.boost_pages = min(self.boost_pages + self.pb_pages,
-                               max(most, self.pb_pages))
+        self.boost_pages = min(
+            self.boost_pages + self.pb_pages, max(most, self.pb_pages)
+        )
         self.work["boost"] += 1
         if flags & KSWAPD:
             self.zone_flags |= BOOSTED

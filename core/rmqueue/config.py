@@ -49,67 +49,75 @@ class ZoneConfig(Model):
     """One zone: its geometry, the kernel that runs it, and the kernel's settings."""
 
     start_pfn: int = Field(
-        0, ge=0, lt=1 << 52, description="First page of the zone, absolute [pfn]."
+        default=0,
+        ge=0,
+        lt=1 << 52,
+        description="First page of the zone, absolute [pfn].",
     )
     max_page_order: int = Field(
-        10,
+        default=10,
         ge=4,
         le=13,
         description="Order of the largest block, MAX_PAGE_ORDER [order].",
     )
     pageblock_order: int = Field(
-        9,
+        default=9,
         ge=2,
         validate_default=True,
         description="Order of a pageblock, from 2 to max_page_order [order].",
     )
     cpus: int = Field(
-        1, ge=1, le=4096, description="CPUs that have per-CPU lists [CPUs]."
+        default=1, ge=1, le=4096, description="CPUs that have per-CPU lists [CPUs]."
     )
     pages: int = Field(
         ge=1, description="Pages that the zone spans, reserved ones included [pages]."
     )
     kernel: str = Field(
-        "6.14", description="Kernel profile: frees, per-CPU lists, reserves [name]."
+        default="6.14",
+        description="Kernel profile: frees, per-CPU lists, reserves [name].",
     )
     min_free_kbytes: int = Field(
-        0,
+        default=0,
         ge=0,
         le=INT_MAX,
         description="vm.min_free_kbytes; 0 lets the kernel compute it [KiB].",
     )
     watermark_boost_factor: int = Field(
-        15_000,
+        default=15_000,
         ge=0,
         le=INT_MAX,
         description="vm.watermark_boost_factor; 0: never [1/10000 of high].",
     )
     watermark_scale_factor: int = Field(
-        10,
+        default=10,
         ge=1,
         le=3000,
         description="vm.watermark_scale_factor [1/10000 of the zone].",
     )
     percpu_pagelist_high_fraction: int = Field(
-        0,
+        default=0,
         ge=0,
         le=INT_MAX,
         description="vm.percpu_pagelist_high_fraction; 0: none [1/zone].",
     )
     pcp_free_high_batch: bool = Field(
-        False, description="Per-CPU lists keep a batch of high-order frees [yes/no]."
+        default=False,
+        description="Per-CPU lists keep a batch of high-order frees [yes/no].",
     )
     page_group_by_mobility_disabled: bool = Field(
-        False, description="No grouping by mobility, as on tiny machines [yes/no]."
+        default=False,
+        description="No grouping by mobility, as on tiny machines [yes/no].",
     )
     cma: bool = Field(
-        False, description="The kernel is built with CONFIG_CMA [yes/no]."
+        default=False, description="The kernel is built with CONFIG_CMA [yes/no]."
     )
     cma_pageblocks: int = Field(
-        0, ge=0, description="Size of the CMA area at the end of the zone [pageblocks]."
+        default=0,
+        ge=0,
+        description="Size of the CMA area at the end of the zone [pageblocks].",
     )
     reserved: tuple[tuple[int, int], ...] = Field(
-        (),
+        default=(),
         validate_default=True,
         description="Never free: ascending (first, behind last) ranges [pfn].",
     )

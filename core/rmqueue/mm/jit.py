@@ -26,8 +26,12 @@ from typing import Any, TypeVar, cast, overload
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import _dynfunc, types
 from numba.core import cgutils, config
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.typed_passes import NativeLowering
 from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -95,8 +99,104 @@ def jit(function: F | None = None, *, forceinline: bool = False) -> Any:
     return _compile(function)
 
 
+class _BrickLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """Code that is only ever linked into an entry point.
+
+    Optimising and assembling every function by itself, with all that it calls, takes
+    most of a cold start; the entry point does it once for everything.
+    """
+
+    def finalize(self) -> None:
+        """Keep the code as it was lowered."""
+        self._raise_if_finalized()
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
+@ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+def _refuse_call(module: Any, args: Any, kwargs: Any) -> None:
+    """Return NULL, so that Python raises SystemError: call bricks from jitted code."""
+
+
+def _not_executable(library: Any, fndesc: Any, env: Any) -> Any:
+    """Stand in for a brick that is called from Python: there is no code to run."""
+    address = ctypes.cast(_refuse_call, ctypes.c_void_p).value
+    module, name = fndesc.lookup_module(), fndesc.qualname
+    return _dynfunc.make_function(module, name, "", address, env, (library,))
+
+
+class _EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """An entry point with all bricks that it reaches, each linked once."""
+
+    def finalize(self) -> None:
+        """Gather what the bricks link in turn, then optimise and assemble."""
+        libraries = self._linking_libraries
+        for library in libraries:  # grows as it is walked
+            libraries.extend(
+                more for more in library._linking_libraries if more not in libraries
+            )
+        super().finalize()
+
+
+def _lowering_into(library: type[Any], name: str) -> type[CompilerBase]:
+    """Make a compiler whose code goes to one kind of library."""
+
+    @register_pass(mutates_CFG=True, analysis_only=False)  # type: ignore[untyped-decorator]
+    class Lowering(NativeLowering):  # type: ignore[misc]
+        _name = name
+
+        def run_pass(self, state: Any) -> bool:
+            if state.library is None:
+                state.library = library(state.targetctx.codegen(), state.func_id.func_name)
+                state.library.enable_object_caching()
+            if library is _BrickLibrary:
+                state.targetctx.get_executable = _not_executable
+            return cast("bool", super().run_pass(state))
+
+    class Compiler(CompilerBase):  # type: ignore[misc]
+        def define_pipelines(self) -> list[Any]:
+            builder = DefaultPassBuilder
+            manager = PassManager(name)
+            for define in (
+                builder.define_untyped_pipeline,
+                builder.define_typed_pipeline,
+                builder.define_nopython_lowering_pipeline,
+            ):
+                manager.passes.extend(define(self.state).passes)
+            manager.passes = [
+                (Lowering if made_by is NativeLowering else made_by, words)
+                for made_by, words in manager.passes
+            ]
+            manager.finalize()
+            return [manager]
+
+    return Compiler
+
+
+_BrickCompiler = _lowering_into(_BrickLibrary, "rmqueue_brick_lowering")
+_EntryCompiler = _lowering_into(_EntryLibrary, "rmqueue_entry_lowering")
+
+
 def _compile(function: F, **options: object) -> F:
-    return cast("F", numba.njit(function, **OPTIONS, **options))
+    if not ENABLED:
+        return function
+    compiled = numba.njit(
+        function,
+        pipeline_class=_BrickCompiler,
+        no_cpython_wrapper=True,
+        no_cfunc_wrapper=True,
+        **OPTIONS,
+        **options,
+    )
+    resolve = compiled.get_call_template
+
+    def resolve_without_literals(args: Any, kws: Any) -> Any:
+        return resolve([types.unliteral(a) for a in args], kws)
+
+    # A call with a constant would otherwise compile a version of its own, for every
+    # constant: a third of the cold start, and nothing gained.
+    compiled.get_call_template = resolve_without_literals
+    return cast("F", compiled)
 
 
 def entry(*signature: Any, folder: Path | None = None) -> Callable[[F], F]:
@@ -113,7 +213,12 @@ def entry(*signature: Any, folder: Path | None = None) -> Callable[[F], F]:
     def compile_now(function: F) -> F:
         saved, config.CACHE_DIR = config.CACHE_DIR, str(folder or code_folder())
         try:
-            done = numba.njit(signature[0](*signature[1:]), cache=True, **OPTIONS)
+            done = numba.njit(
+                signature[0](*signature[1:]),
+                cache=True,
+                pipeline_class=_EntryCompiler,
+                **OPTIONS,
+            )
             return cast("F", done(function))
         finally:
             config.CACHE_DIR = saved

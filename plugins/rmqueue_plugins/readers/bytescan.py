@@ -50,6 +50,7 @@ class Block:
 
     def __init__(self, text: bytes, start: int, stop: int) -> None:
         self.text, self.start = text, start
+        self._where: dict[str, Ints] = {}
         self.buf: Bytes = np.zeros(stop - start + 2 * PAD, np.uint8)
         self.buf[PAD : PAD + stop - start] = np.frombuffer(
             text, np.uint8, stop - start, start
@@ -64,7 +65,9 @@ class Block:
 
     def where(self, character: str) -> Ints:
         """Positions of a character, ascending."""
-        return np.flatnonzero(self.buf == ord(character))
+        if character not in self._where:
+            self._where[character] = np.flatnonzero(self.buf == ord(character))
+        return self._where[character]
 
     def line(self, index: int) -> str:
         """Text of a line."""

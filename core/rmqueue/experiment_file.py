@@ -1,0 +1,205 @@
+"""The experiment file: what it may say, how it is read, and its JSON schema.
+
+A start (a recording, or a zone and a workload), strategies, seeds, and what work costs:
+
+.. code-block:: toml
+
+    name = "small"
+    machine = "generic"
+    seeds = [1, 2]
+
+    [zone]
+    pages = 65_536
+
+    [workload]
+    name = "mix"
+    params = { operations = 100_000 }
+
+    [[strategies]]
+    name = "remembered-fallback"
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from rmqueue.config import Model, StrategyConfig, ZoneConfig, check_kernel
+from rmqueue.errors import ConfigError
+from rmqueue.validation import validated
+
+#: Cost [ps] of a unit of a work counter: at most a millisecond.
+Picoseconds = Annotated[int, Field(ge=0, le=10**9)]
+Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
+Order = Annotated[int, Field(ge=0, le=13)]
+
+
+class WorkloadConfig(Model):
+    """A synthetic op stream and its parameters."""
+
+    name: str = Field(description="Name of an installed workload [name].")
+    params: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Its parameters, by name [each in its own unit].",
+    )
+
+
+class StrategyEntry(StrategyConfig):
+    """A strategy as an experiment names it."""
+
+    kernel: str | None = Field(
+        default=None,
+        description="Kernel profile; none: the experiment's, or its own [name].",
+    )
+    label: str | None = Field(
+        default=None, min_length=1, description="Heading in tables; none: name [text]."
+    )
+
+    @field_validator("kernel")
+    @classmethod
+    def _kernel_exists(cls, value: str | None) -> str | None:
+        return None if value is None else check_kernel(value)
+
+    @property
+    def heading(self) -> str:
+        """What tables call it."""
+        return self.label or self.name
+
+
+class ExperimentConfig(Model):
+    """The same requests, from the same start, on every strategy."""
+
+    name: str = Field(min_length=1, description="What reports call it [name].")
+    description: str = Field(default="", description="A sentence for reports [text].")
+    recording: str | None = Field(
+        default=None,
+        description="Folder or file of a recording, relative to this file [path].",
+    )
+    zone: ZoneConfig | None = Field(
+        default=None, description="The zone that a workload runs on [table]."
+    )
+    workload: WorkloadConfig | None = Field(
+        default=None,
+        validate_default=True,
+        description="The op stream for the zone [table].",
+    )
+    machine: str | None = Field(
+        default=None, description="Machine whose costs weigh the work [name]."
+    )
+    weights_ps: dict[str, Picoseconds] = Field(
+        default_factory=dict,
+        validate_default=True,
+        description="Costs per counter, before those of the machine [ps].",
+    )
+    kernel: str | None = Field(
+        default=None,
+        description="Kernel profile for all; none: each strategy's own [name].",
+    )
+    strategies: tuple[StrategyEntry, ...] = Field(
+        min_length=1, description="What to compare, in order [tables]."
+    )
+    seeds: tuple[Seed, ...] = Field(
+        default=(1,), min_length=1, description="Seeds of the workload [numbers]."
+    )
+    unusable_orders: tuple[Order, ...] = Field(
+        default=(4, 9), description="Orders of the fragmentation indices [orders]."
+    )
+
+    @field_validator("zone")
+    @classmethod
+    def _zone_or_recording(
+        cls, value: ZoneConfig | None, info: ValidationInfo
+    ) -> ZoneConfig | None:
+        if value is not None and info.data.get("recording") is not None:
+            raise ValueError("a recording brings its own zones: remove one of the two")
+        return value
+
+    @field_validator("workload")
+    @classmethod
+    def _has_a_start(
+        cls, value: WorkloadConfig | None, info: ValidationInfo
+    ) -> WorkloadConfig | None:
+        if not {"recording", "zone"} <= info.data.keys():
+            return value
+        recording, zone = info.data["recording"], info.data["zone"]
+        if value is None and recording is None:
+            raise ValueError("give a recording, or a zone and a workload")
+        if value is not None and recording is not None:
+            raise ValueError("a recording brings its own requests: remove one of both")
+        if value is not None and zone is None:
+            raise ValueError("a workload needs a zone: add a [zone] table")
+        return value
+
+    @field_validator("weights_ps")
+    @classmethod
+    def _work_has_a_cost(
+        cls, value: dict[str, int], info: ValidationInfo
+    ) -> dict[str, int]:
+        if not value and info.data.get("machine", "") is None:
+            raise ValueError("give a machine, or costs of your own")
+        return value
+
+    @field_validator("kernel")
+    @classmethod
+    def _one_kernel(cls, value: str | None, info: ValidationInfo) -> str | None:
+        zone = info.data.get("zone")
+        if value is not None and zone is not None and "kernel" in zone.model_fields_set:
+            raise ValueError("zone.kernel says it already: remove one of the two")
+        return None if value is None else check_kernel(value)
+
+    @field_validator("strategies")
+    @classmethod
+    def _headings_differ(
+        cls, value: tuple[StrategyEntry, ...]
+    ) -> tuple[StrategyEntry, ...]:
+        seen: set[str] = set()
+        for entry in value:
+            if entry.heading in seen:
+                raise ValueError(f"{entry.heading!r} occurs twice: give one a label")
+            seen.add(entry.heading)
+        return value
+
+    @field_validator("seeds", "unusable_orders")
+    @classmethod
+    def _no_repeats(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("a number occurs twice")
+        return value
+
+    @property
+    def fixed_kernel(self) -> str | None:
+        """Kernel profile that the file fixes for all strategies, if it does."""
+        if self.zone is not None and "kernel" in self.zone.model_fields_set:
+            return self.zone.kernel
+        return self.kernel
+
+
+def load_experiment(path: Path) -> ExperimentConfig:
+    """Read an experiment file.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read, is not TOML, or says something wrong; the message names the
+        file and the field.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text: {error.reason}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from None
+    return validated(ExperimentConfig, values, str(path))
+
+
+def experiment_schema() -> dict[str, Any]:
+    """Return the JSON schema of experiment files."""
+    schema = ExperimentConfig.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

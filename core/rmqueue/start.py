@@ -1,0 +1,190 @@
+"""Where an experiment starts: a recording, or a zone and a synthetic op stream."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from rmqueue.config import StrategyConfig, ZoneConfig
+from rmqueue.metrics import added, as_matrix
+from rmqueue.ops import Ops, as_ops
+from rmqueue.results import Matrix, Recorded
+from rmqueue.types import Recording, Workload, ZoneState
+from rmqueue.zone import Zone
+
+#: Streams kept for the next strategy; further seeds are built again.
+KEPT_STREAMS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class ZoneStart:
+    """One zone at its start, and what will be asked of it.
+
+    Attributes
+    ----------
+    name : str
+        Name of the zone.
+    geometry : ZoneConfig or ZoneState
+        What knows start_pfn, pages and pageblock_order.
+    ops : ndarray of OPS_DTYPE
+        The op stream.
+    """
+
+    name: str
+    geometry: ZoneConfig | ZoneState
+    ops: Ops
+
+    def open(self, strategy: StrategyConfig, kernel: str) -> Zone:
+        """Make the zone, ready for the first operation."""
+        if isinstance(self.geometry, ZoneState):
+            return Zone.from_state(self.geometry, strategy=strategy, kernel=kernel)
+        config = self.geometry.model_copy(update={"kernel": kernel})
+        return Zone(config, strategy=strategy)
+
+
+class Start(ABC):
+    """What every strategy of an experiment begins with."""
+
+    #: Whether the seed changes anything.
+    seeded = False
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Say in words what is replayed."""
+
+    @abstractmethod
+    def zones(self, seed: int | None) -> tuple[ZoneStart, ...]:
+        """Return the zones and their op streams."""
+
+    def recorded(self) -> Recorded | None:
+        """Return what the recorded kernel did, if there is one."""
+        return None
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what a reader of the results must know."""
+        return ()
+
+    def digest(self, seed: int | None) -> str:
+        """SHA-256 of start state and ops: equal digests, equal input."""
+        digest = hashlib.sha256()
+        for zone in self.zones(seed):
+            digest.update(zone.name.encode())
+            feed(digest, zone.geometry)
+            feed(digest, zone.ops)
+        return digest.hexdigest()
+
+
+class RecordingStart(Start):
+    """A recording: the exact state of a real kernel, and what was asked of it.
+
+    Parameters
+    ----------
+    recording : Recording
+        What a trace reader returned.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+
+    def describe(self) -> str:
+        """Say in words what is replayed."""
+        names = ", ".join(zone.state.name for zone in self.recording.zones)
+        cpus = max((zone.state.cpus for zone in self.recording.zones), default=0)
+        return (
+            f"recording {self.recording.name}, Linux {self.recording.kernel}, "
+            f"{cpus} {'CPU' if cpus == 1 else 'CPUs'}, zones {names}"
+        )
+
+    def zones(self, seed: int | None) -> tuple[ZoneStart, ...]:
+        """Return the zones and their op streams; there is nothing to seed."""
+        return tuple(
+            ZoneStart(zone.state.name, zone.state, as_ops(zone.ops))
+            for zone in self.recording.zones
+        )
+
+    def recorded(self) -> Recorded | None:
+        """Sum what the zones say of the recorded kernel."""
+        known = [zone.recorded for zone in self.recording.zones]
+        if not any(known):
+            return None
+        pages = [int(zone["pages"]) for zone in known if "pages" in zone]
+        return Recorded(
+            kernel=self.recording.kernel,
+            pages=sum(pages) if pages else None,
+            claim=summed(known, "claim"),
+            steal=summed(known, "steal"),
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """Return the reader's notes."""
+        return self.recording.notes
+
+
+class WorkloadStart(Start):
+    """An empty zone and a synthetic op stream.
+
+    Parameters
+    ----------
+    zone : ZoneConfig
+        The zone.
+    workload : Workload
+        What builds the stream.
+    params : pydantic.BaseModel
+        Its parameters.
+    """
+
+    seeded = True
+
+    def __init__(self, zone: ZoneConfig, workload: Workload, params: Any) -> None:
+        self.zone, self.workload, self.params = zone, workload, params
+        self._stream = lru_cache(KEPT_STREAMS)(self._build)
+
+    def describe(self) -> str:
+        """Say in words what is replayed."""
+        mib = self.zone.pages >> 8
+        cpus = self.zone.cpus
+        return (
+            f"workload {self.workload.name} on an empty zone of {mib:,} MiB, "
+            f"{cpus} {'CPU' if cpus == 1 else 'CPUs'}"
+        )
+
+    def zones(self, seed: int | None) -> tuple[ZoneStart, ...]:
+        """Return the zone and the stream of a seed."""
+        return (ZoneStart("Normal", self.zone, self._stream(int(seed or 0))),)
+
+    def _build(self, seed: int) -> Ops:
+        return as_ops(self.workload.build(self.zone, self.params, seed))
+
+
+def summed(recorded: list[Mapping[str, Any]], key: str) -> Matrix | None:
+    """Sum of a matrix over zones, None if no zone has it."""
+    found = [as_matrix(zone[key]) for zone in recorded if zone.get(key) is not None]
+    return added(found) if found else None
+
+
+def feed(digest: Any, value: Any) -> None:
+    """Feed a value to a digest, field by field, in an order that never varies."""
+    if isinstance(value, np.ndarray):
+        if value.dtype.names:  # padding bytes are no part of the value
+            for name in value.dtype.names:
+                feed(digest, value[name])
+        else:
+            digest.update(np.ascontiguousarray(value).tobytes())
+    elif isinstance(value, ZoneState):
+        for field in fields(value):
+            digest.update(field.name.encode())
+            feed(digest, getattr(value, field.name))
+    elif isinstance(value, ZoneConfig):
+        digest.update(value.model_dump_json(exclude={"kernel"}).encode())
+    elif isinstance(value, Mapping):
+        for key in sorted(value):
+            digest.update(repr(key).encode())
+            feed(digest, value[key])
+    else:
+        digest.update(repr(value).encode())

@@ -1,0 +1,87 @@
+"""Checked values, and mistakes in plain words: source, dotted field, what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from rmqueue.errors import ConfigError, UnknownNameError
+
+AnyModel = TypeVar("AnyModel", bound=BaseModel)
+
+
+def validated(
+    model: type[AnyModel], values: Any, source: str, prefix: str = ""
+) -> AnyModel:
+    """Make a model of plain values, or say in plain words what is wrong with them.
+
+    Parameters
+    ----------
+    model : type of pydantic.BaseModel
+        What to make.
+    values : object
+        The values.
+    source : str
+        Where they come from; begins every line of the message.
+    prefix : str
+        Dotted path of the values within the source.
+
+    Raises
+    ------
+    ConfigError
+        One line per mistake: source, dotted field, what is wrong, what was found.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        lines = (explain(model, detail, prefix) for detail in error.errors())
+        text = "\n".join(f"{source}: {line}" for line in lines)
+        raise ConfigError(text) from None
+
+
+def explain(model: type[BaseModel], detail: Any, prefix: str) -> str:
+    """One mistake in one line."""
+    where = dotted([prefix, *detail["loc"]] if prefix else detail["loc"])
+    kind, message = detail["type"], str(detail["msg"])
+    if kind == "missing":
+        return f"{where}: is missing: add it"
+    if kind == "extra_forbidden":
+        known = fields_at(model, detail["loc"][:-1])
+        return f"{where}: {UnknownNameError('field', detail['loc'][-1], known)}"
+    message = message.removeprefix("Value error, ").replace("Input should", "should")
+    found = repr(detail["input"])
+    if len(found) > 60:
+        found = found[:57] + "..."
+    return f"{where}: {message} (found {found})"
+
+
+def dotted(location: Iterable[str | int]) -> str:
+    """Dotted path of a field.
+
+    Examples
+    --------
+    >>> dotted(("strategies", 2, "params", "limit"))
+    'strategies[2].params.limit'
+    """
+    path = ""
+    for step in location:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return path.removeprefix(".") or "(top level)"
+
+
+def fields_at(model: type[BaseModel], location: Iterable[str | int]) -> set[str]:
+    """Names of the fields that the model at a location has."""
+    for step in location:
+        if isinstance(step, str) and step in model.model_fields:
+            model = next(models_in(model.model_fields[step].annotation), model)
+    return set(model.model_fields)
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Models that an annotation mentions."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from models_in(part)
