@@ -196,9 +196,7 @@ class Experiment:
 
     def _check_orders(self) -> None:
         """Refuse orders of indices that no zone has."""
-        zones = self.start.zones(self.config.seeds[0]) if not self.start.seeded else ()
-        geometries = [zone.geometry for zone in zones] or [self.config.zone]
-        highest = max((g.max_page_order for g in geometries if g), default=0)
+        highest = self.start.max_page_order
         for order in self.config.unusable_orders:
             if order > highest:
                 raise ConfigError(
@@ -258,7 +256,7 @@ def native_kernel(strategy: Strategy) -> str:
     profile that allows them; else the newest.
     """
     if strategy.kernel:
-        return strategy.kernel
+        return strategy.kernel  # the loader has checked that it exists
     fitting = [
         name
         for name, profile in PROFILES.items()

@@ -21,7 +21,8 @@ from typing import Any
 import pluggy
 
 from rmqueue import hookspecs
-from rmqueue.errors import PluginError
+from rmqueue.errors import PluginError, UnknownNameError
+from rmqueue.mm.profile import PROFILES
 from rmqueue.types import (
     BuiltinExperiment,
     Machine,
@@ -166,7 +167,8 @@ class Loader:
         return entries
 
     def _ask(self, plugin: Any, provenance: Provenance) -> Iterator[Entry]:
-        for caller in self._manager.get_hookcallers(plugin) or []:
+        callers: list[Any] = self._manager.get_hookcallers(plugin) or []
+        for caller in callers:
             kind = next(k for k, (_, hook, _) in KINDS.items() if hook == caller.name)
             for impl in caller.get_hookimpls():
                 if impl.plugin is plugin:
@@ -193,3 +195,6 @@ def check_record(kind: str, record: Any) -> None:
         raise PluginError(
             f"{name!r} cannot name a {kind}: use lower-case letters, digits and dashes"
         )
+    kernel = getattr(record, "kernel", "")
+    if kernel and kernel not in PROFILES:
+        raise PluginError(f"{name}: {UnknownNameError('kernel', kernel, PROFILES)}")

@@ -135,6 +135,11 @@ class Registry:
         """Plugins that turned out to be broken so far."""
         return tuple(self._loader.failures)
 
+    @property
+    def blocked_points(self) -> tuple[str, ...]:
+        """Names of the entry points that are left out."""
+        return tuple(point.name for point in self._loader.blocked_points)
+
     def duplicates(self) -> tuple[str, ...]:
         """Name what more than one plugin offers, among what is loaded."""
         groups: dict[tuple[str, str], list[Entry]] = {}

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -58,6 +58,11 @@ class Start(ABC):
     def describe(self) -> str:
         """Say in words what is replayed."""
 
+    @property
+    @abstractmethod
+    def max_page_order(self) -> int:
+        """Order of the largest block of any zone."""
+
     @abstractmethod
     def zones(self, seed: int | None) -> tuple[ZoneStart, ...]:
         """Return the zones and their op streams."""
@@ -101,6 +106,12 @@ class RecordingStart(Start):
             f"{cpus} {'CPU' if cpus == 1 else 'CPUs'}, zones {names}"
         )
 
+    @property
+    def max_page_order(self) -> int:
+        """Order of the largest block of any zone."""
+        zones = self.recording.zones
+        return max((zone.state.max_page_order for zone in zones), default=0)
+
     def zones(self, seed: int | None) -> tuple[ZoneStart, ...]:
         """Return the zones and their op streams; there is nothing to seed."""
         return tuple(
@@ -113,7 +124,7 @@ class RecordingStart(Start):
         known = [zone.recorded for zone in self.recording.zones]
         if not any(known):
             return None
-        pages = [int(zone["pages"]) for zone in known if "pages" in zone]
+        pages = [int(zone["base_pages"]) for zone in known if "base_pages" in zone]
         return Recorded(
             kernel=self.recording.kernel,
             pages=sum(pages) if pages else None,
@@ -153,6 +164,11 @@ class WorkloadStart(Start):
             f"workload {self.workload.name} on an empty zone of {mib:,} MiB, "
             f"{cpus} {'CPU' if cpus == 1 else 'CPUs'}"
         )
+
+    @property
+    def max_page_order(self) -> int:
+        """Order of the largest block of the zone."""
+        return self.zone.max_page_order
 
     def zones(self, seed: int | None) -> tuple[ZoneStart, ...]:
         """Return the zone and the stream of a seed."""

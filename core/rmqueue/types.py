@@ -176,8 +176,9 @@ class RecordedZone:
     slots : int
         Slots that the ops use.
     recorded : mapping of str to object
-        What the recorded kernel itself did: ``pages`` (int), ``claim`` and ``steal``
-        (5 x 5 nested lists of events, row = type asked for) where the trace says.
+        What the recorded kernel itself did, as far as the trace says: ``base_pages``
+        (pages that it handed out), ``claim`` and ``steal`` (5 x 5 events, row = type
+        asked for, column = type taken from), and whatever else the reader counts.
     """
 
     state: ZoneState

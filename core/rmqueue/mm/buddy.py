@@ -47,7 +47,7 @@ def account_freepages(zone: Any, pages: int, mt: int) -> None:
             zone.nr_free_highatomic += pages
 
 
-@jit
+@jit(cold=True)
 def expand(zone: Any, pfn: int, low: int, high: int, mt: int) -> None:
     """Give the upper halves of a block back until it has the order wanted (expand).
 
@@ -147,7 +147,7 @@ def take_first(
         account_freepages(zone, -(1 << low), mt)
 
 
-@jit
+@jit(cold=True)
 def give_halves(zone: Any, pfn: int, low: int, high: int, mt: int) -> None:
     """`expand` inside one pageblock, whose word the caller has changed already."""
     zone.cnt[SPLIT] += high - low
@@ -162,7 +162,7 @@ def give_halves(zone: Any, pfn: int, low: int, high: int, mt: int) -> None:
         zone.nr_area[high] += 1
 
 
-@jit
+@jit(cold=True)
 def merge_across_types(zone: Any, buddy: int, order: int, mt: int) -> bool:
     """Whether a buddy of pageblock order or more may be merged; retype it if so.
 

@@ -82,8 +82,10 @@ def code_folder() -> Path:
 @overload
 def jit(function: F) -> F: ...
 @overload
-def jit(*, forceinline: bool = False) -> Callable[[F], F]: ...
-def jit(function: F | None = None, *, forceinline: bool = False) -> Any:
+def jit(*, forceinline: bool = False, cold: bool = False) -> Callable[[F], F]: ...
+def jit(
+    function: F | None = None, *, forceinline: bool = False, cold: bool = False
+) -> Any:
     """Compile a function of numbers and records when it is first used.
 
     Parameters
@@ -93,10 +95,14 @@ def jit(function: F | None = None, *, forceinline: bool = False) -> Any:
     forceinline : bool
         Have LLVM copy the body into every caller; for the few small functions of the
         hot path.
+    cold : bool
+        Never copy it: LLVM would fold the whole allocator into one loop and have no
+        registers left for the path that is taken 97 times in 100.
     """
-    if function is None:
-        return lambda f: jit(f) if not forceinline else _compile(f, forceinline=True)
-    return _compile(function)
+    if function is not None:
+        return _compile(function, _BrickCompiler)
+    compiler = _ColdCompiler if cold else _BrickCompiler
+    return lambda f: _compile(f, compiler, forceinline=forceinline)
 
 
 class _BrickLibrary(JITCodeLibrary):  # type: ignore[misc]
@@ -125,6 +131,17 @@ def _not_executable(library: Any, fndesc: Any, env: Any) -> Any:
     return _dynfunc.make_function(module, name, "", address, env, (library,))
 
 
+class _ColdLibrary(_BrickLibrary):
+    """Code that stays a function of its own."""
+
+    def add_ir_module(self, ir_module: Any) -> None:
+        """Forbid inlining of whatever the module defines."""
+        for function in ir_module.functions:
+            if not function.is_declaration:
+                function.attributes.add("noinline")
+        super().add_ir_module(ir_module)
+
+
 class _EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
     """An entry point with all bricks that it reaches, each linked once."""
 
@@ -149,7 +166,7 @@ def _lowering_into(library: type[Any], name: str) -> type[CompilerBase]:
             if state.library is None:
                 state.library = library(state.targetctx.codegen(), state.func_id.func_name)
                 state.library.enable_object_caching()
-            if library is _BrickLibrary:
+            if issubclass(library, _BrickLibrary):
                 state.targetctx.get_executable = _not_executable
             return cast("bool", super().run_pass(state))
 
@@ -174,15 +191,16 @@ def _lowering_into(library: type[Any], name: str) -> type[CompilerBase]:
 
 
 _BrickCompiler = _lowering_into(_BrickLibrary, "rmqueue_brick_lowering")
+_ColdCompiler = _lowering_into(_ColdLibrary, "rmqueue_cold_lowering")
 _EntryCompiler = _lowering_into(_EntryLibrary, "rmqueue_entry_lowering")
 
 
-def _compile(function: F, **options: object) -> F:
+def _compile(function: F, compiler: type[CompilerBase], **options: object) -> F:
     if not ENABLED:
         return function
     compiled = numba.njit(
         function,
-        pipeline_class=_BrickCompiler,
+        pipeline_class=compiler,
         no_cpython_wrapper=True,
         no_cfunc_wrapper=True,
         **OPTIONS,

@@ -46,7 +46,7 @@ FALLBACK_SIGNATURE = (_I64, ZONE_TYPE, _I64, _I64, _I64, BATCH_TYPE, _I64)
 FALLBACK_TYPE = function_type(*FALLBACK_SIGNATURE)
 
 
-@jit
+@jit(cold=True)
 def set_lru(zone: Any, pfn: int, order: int, on: int) -> None:
     """Put the pages of a block in use on an LRU list, or take them off."""
     for q in range(pfn, pfn + (1 << order)):
@@ -95,7 +95,7 @@ def taken_page_fault(zone: Any, pfn: int, order: int) -> int:
     return 3 if pfn & ((1 << order) - 1) else 0
 
 
-@jit
+@jit(cold=True)
 def rmqueue_fallback(
     zone: Any, order: int, start_mt: int, flags: int, fallback: Any
 ) -> int:
@@ -156,7 +156,7 @@ def rmqueue(zone: Any, order: int, start_mt: int, flags: int, fallback: Any) -> 
     return pfn
 
 
-@jit
+@jit(cold=True)
 def rmqueue_bulk(
     zone: Any, order: int, count: int, start_mt: int, flags: int, head: int, fallback: Any
 ) -> int:
@@ -201,7 +201,7 @@ def rmqueue_bulk(
     return taken
 
 
-@jit
+@jit(cold=True)
 def rmqueue_buddy(
     zone: Any, order: int, start_mt: int, flags: int, fallback: Any
 ) -> int:
@@ -230,7 +230,7 @@ def rmqueue_buddy(
     return pfn
 
 
-@jit
+@jit(cold=True)
 def free_pages_ok(zone: Any, pfn: int, order: int) -> None:
     """Free a block straight to the free lists, under one hold of the zone lock.
 
@@ -256,7 +256,7 @@ def free_blocks(zone: Any, pfn: int, order: int, to_tail: bool) -> None:
         free_one_page(zone, q, part, pageblock_type(zone, q), to_tail)
 
 
-@jit
+@jit(cold=True)
 def reserve_highatomic_pageblock(zone: Any, pfn: int, order: int) -> None:
     """Set a pageblock aside for atomic high-order requests, up to 1 % of the zone.
 

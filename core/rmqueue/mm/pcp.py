@@ -164,7 +164,7 @@ def nr_pcp_alloc(zone: Any, cpu: int, order: int) -> int:
     return max(batch >> order, 2) if batch > 1 else batch
 
 
-@jit
+@jit(cold=True)
 def refill(
     zone: Any, cpu: int, order: int, start_mt: int, flags: int, head: int, fallback: Any
 ) -> None:
@@ -205,7 +205,7 @@ def rmqueue_pcplist(
     return pfn
 
 
-@jit
+@jit(cold=True)
 def free_pcppages_bulk(zone: Any, cpu: int, count: int, pindex: int) -> None:
     """Give pages of a CPU back to the free lists, under one hold of the zone lock.
 
@@ -247,7 +247,7 @@ def free_pcppages_bulk(zone: Any, cpu: int, count: int, pindex: int) -> None:
     end_hold(zone)
 
 
-@jit
+@jit(cold=True)
 def flush(zone: Any, cpu: int, count: int, pindex: int, until_empty: bool) -> None:
     """`free_pcppages_bulk` in one hold, or one per batch, as the kernel does it.
 
@@ -351,7 +351,7 @@ def free_unref_page(zone: Any, cpu: int, pfn: int, order: int) -> None:
         zone.flags -= ZONE_BELOW_HIGH
 
 
-@jit
+@jit(cold=True)
 def decay_pcp_high(zone: Any, cpu: int) -> int:
     """Lower a CPU's mark with time and give back what is above (decay_pcp_high).
 
@@ -371,7 +371,7 @@ def decay_pcp_high(zone: Any, cpu: int) -> int:
     return min(done, 1) if zone.flush_in_batches != 0 else done
 
 
-@jit
+@jit(cold=True)
 def drain_zone_pages(zone: Any, cpu: int) -> None:
     """Give everything that a CPU keeps back to the zone (drain_pages_zone)."""
     pcp = pcp_of(zone, cpu)

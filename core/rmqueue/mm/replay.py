@@ -103,7 +103,7 @@ AHEAD_SLOT, AHEAD_PAGE = 48, 24
 AHEAD_PAGES = 1 << 17
 
 
-@jit
+@jit(cold=True)
 def note_misuse(run: Any, i: int, kind: int) -> None:
     """Count a wrong op and remember the first."""
     if run.first_misuse < 0:
@@ -205,7 +205,7 @@ def op_alloc(zone: Any, run: Any, i: int, a: int, slot: int, cpu: int, fallback:
     note_result(run, result, zone.cnt[SCAN_PAGE] - before)
 
 
-@jit
+@jit(cold=True)
 def op_bulk(zone: Any, run: Any, i: int, a: int, slot: int, count: int, fallback: Any) -> None:
     """BULK: one batch, handed out slot by slot after the lock is released."""
     order, mt, flags = a & 255, (a >> 8) & 255, a >> 16
@@ -296,7 +296,7 @@ def op_pcp(zone: Any, run: Any, i: int, code: int, cpu: int) -> None:
         note_result(run, result, zone.cnt[SCAN_PAGE] - before)
 
 
-@jit
+@jit(cold=True)
 def rare_op(zone: Any, run: Any, i: int, code: int, a: int, b: int, c: int) -> None:
     """Do everything that is not an allocation or a free."""
     if code == OP_PCP_DRAIN or code == OP_PCP_DECAY:

@@ -88,7 +88,7 @@ def bucket_floor_ps(bucket: int) -> int:
     return ((1 << SUB_BITS) + (bucket & ((1 << SUB_BITS) - 1))) << exponent
 
 
-@jit
+@jit(cold=True)
 def end_hold(zone: Any) -> None:
     """Close a zone-lock hold: weigh what it counted and remember the worst."""
     cost = 0

@@ -1,0 +1,200 @@
+"""The command line: thin, and quick to start.
+
+Heavy modules are imported by the commands that need them.  `main` turns every error
+into one message on stderr and the exit status of its class.
+
+Environment
+-----------
+RMQUEUE_TRACEBACK
+    ``1`` shows where an error comes from.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from rmqueue.errors import RmqueueError, UsageError
+
+#: Exit statuses beside those of `rmqueue.errors`: an error of ours, a broken pipe.
+BUG, BROKEN_PIPE, INTERRUPTED = 70, 141, 130
+DEFAULT_EXPERIMENT = "real"
+
+app = typer.Typer(
+    name="rmqueue",
+    help="Compare fallback strategies of the Linux page allocator.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        from rmqueue import __version__
+
+        typer.echo(f"rmqueue {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=show_version, is_eager=True, help="Show the version."
+        ),
+    ] = False,
+) -> None:
+    """Compare fallback strategies of the Linux page allocator."""
+
+
+@app.command()
+def compare(
+    experiment: Annotated[
+        str, typer.Argument(help="A built-in experiment, or a TOML file.")
+    ] = DEFAULT_EXPERIMENT,
+    strategies: Annotated[
+        str | None,
+        typer.Option(help="Strategies instead of the experiment's: NAME,NAME,..."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed instead of the experiment's.")
+    ] = None,
+    json: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write JSON; - is stdout.")
+    ] = None,
+    csv: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write CSV; - is stdout.")
+    ] = None,
+    markdown: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write markdown; - is stdout.")
+    ] = None,
+    report: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="Write with any installed reporter."),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show no progress.")
+    ] = False,
+) -> None:
+    """Replay the same requests on several strategies, and compare them.
+
+    The table goes to stdout, unless a report does.
+    """
+    from rmqueue.compare import Wanted, run
+
+    reports = [
+        (name, file)
+        for name, file in (("json", json), ("csv", csv), ("markdown", markdown))
+        if file is not None
+    ]
+    wanted = Wanted(
+        experiment=experiment,
+        strategies=split_names(strategies),
+        seed=seed,
+        reports=(*reports, *map(split_report, report or ())),
+        quiet=quiet,
+    )
+    run(wanted)
+
+
+@app.command()
+def plugins() -> None:
+    """List what is installed, with distribution and version."""
+    from rmqueue.listing import list_plugins
+
+    list_plugins()
+
+
+@app.command()
+def schema(
+    strategy: Annotated[
+        str | None, typer.Option(help="Show the parameters of this strategy.")
+    ] = None,
+    workload: Annotated[
+        str | None, typer.Option(help="Show the parameters of this workload.")
+    ] = None,
+) -> None:
+    """Print the JSON schema of experiment files, or of a plugin's parameters."""
+    from rmqueue.listing import print_schema
+
+    print_schema(strategy, workload)
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(help="Folder of golden vectors.")],
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show differences and the sum only.")
+    ] = False,
+) -> None:
+    """Replay golden vectors, and say where the first difference is."""
+    from rmqueue.verify import verify_folder
+
+    raise typer.Exit(verify_folder(folder, quiet))
+
+
+def split_names(names: str | None) -> tuple[str, ...]:
+    """Split names at commas.
+
+    Examples
+    --------
+    >>> split_names("none, greedy-steal")
+    ('none', 'greedy-steal')
+    """
+    if names is None:
+        return ()
+    found = tuple(name.strip() for name in names.split(",") if name.strip())
+    if not found:
+        raise UsageError("--strategies: give at least one name")
+    return found
+
+
+def split_report(text: str) -> tuple[str, str]:
+    """Split the argument of ``--report``."""
+    name, equals, file = text.partition("=")
+    if not (name and equals and file):
+        raise UsageError(f"--report: {text!r} is not NAME=FILE, like json=out.json")
+    return name, file
+
+
+def fail(message: str, status: int) -> NoReturn:
+    """Print one message and leave; one line per line, each with our name."""
+    for line in message.splitlines() or [""]:
+        print(f"rmqueue: {line}", file=sys.stderr)
+    sys.exit(status)
+
+
+def main() -> None:
+    """Entry point of the command ``rmqueue``."""
+    try:
+        app(prog_name="rmqueue")
+    except BrokenPipeError:
+        # whoever read our output has gone: nobody is left to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(BROKEN_PIPE)
+    except KeyboardInterrupt:
+        fail("interrupted", INTERRUPTED)
+    except Exception as error:
+        if os.environ.get("RMQUEUE_TRACEBACK") == "1":
+            raise
+        if isinstance(error, RmqueueError):
+            fail(str(error), error.exit_status)
+        if isinstance(error, MemoryError):
+            fail("not enough memory for this zone", RmqueueError.exit_status)
+        fail(
+            f"{type(error).__name__}: {error}\n"
+            "this is a bug: RMQUEUE_TRACEBACK=1 shows where it is",
+            BUG,
+        )
+
+
+if __name__ == "__main__":
+    main()
