@@ -12,6 +12,7 @@ RMQUEUE_TRACEBACK
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -20,8 +21,8 @@ import typer
 
 from rmqueue.errors import RmqueueError, UsageError
 
-#: Exit statuses beside those of `rmqueue.errors`: an error of ours, a broken pipe.
-BUG, BROKEN_PIPE, INTERRUPTED = 70, 141, 130
+#: Exit statuses beside those of `rmqueue.errors`: an error of ours, Ctrl-C.
+BUG, INTERRUPTED = 70, 130
 DEFAULT_EXPERIMENT = "real"
 
 app = typer.Typer(
@@ -174,12 +175,10 @@ def fail(message: str, status: int) -> NoReturn:
 
 def main() -> None:
     """Entry point of the command ``rmqueue``."""
+    # whoever reads our output may leave: end as every other tool of the system does
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         app(prog_name="rmqueue")
-    except BrokenPipeError:
-        # whoever read our output has gone: nobody is left to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(BROKEN_PIPE)
     except KeyboardInterrupt:
         fail("interrupted", INTERRUPTED)
     except Exception as error:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from rmqueue.errors import UsageError
+from rmqueue.errors import PluginError, UsageError
 from rmqueue.experiment import Experiment, Run
-from rmqueue.grid import microseconds
 from rmqueue.output import check_writable, write_whole
 from rmqueue.registry import Registry, default_registry
 from rmqueue.report import rich_table, text
@@ -49,6 +48,9 @@ class Wanted:
 class Progress(Protocol):
     """Told what happens while an experiment runs."""
 
+    def expect(self, runs: int) -> None:
+        """Be told how many runs there will be."""
+
     def begin(self, run: Run) -> None:
         """Be told that a run starts."""
 
@@ -58,6 +60,9 @@ class Progress(Protocol):
 
 class Silence:
     """Shows nothing."""
+
+    def expect(self, runs: int) -> None:
+        """Show nothing."""
 
     def begin(self, run: Run) -> None:
         """Show nothing."""
@@ -95,23 +100,48 @@ def run(wanted: Wanted, registry: Registry | None = None) -> Comparison:
 
 def followed(experiment: Experiment, shown: Progress) -> Iterator[Row]:
     """Rows of an experiment; each is shown as soon as it is there."""
-    runs = iter(experiment.runs())
-    for row in experiment.rows(on_run=shown.begin):
-        shown.end(next(runs), row)
+    runs = experiment.runs()
+    shown.expect(len(runs))
+    rows = experiment.rows(on_run=shown.begin)
+    for run, row in zip(runs, rows, strict=True):
+        shown.end(run, row)
         yield row
 
 
 def deliver(comparison: Comparison, reporters: list[tuple[Reporter, str]]) -> None:
-    """Write the reports; print the table unless one of them goes to stdout."""
-    for reporter, file in reporters:
-        rendered = reporter.render(comparison)
-        if file == STDOUT:
-            sys.stdout.write(rendered)
-        else:
-            write_whole(Path(file), rendered)
-    if all(file != STDOUT for _, file in reporters):
+    """Write the reports; print the table unless one of them goes to stdout.
+
+    Files come first: whoever reads stdout may leave early.
+    """
+    rendered = [(file, render(reporter, comparison)) for reporter, file in reporters]
+    for file, words in rendered:
+        if file != STDOUT:
+            write_whole(Path(file), words)
+    to_stdout = [words for file, words in rendered if file == STDOUT]
+    if to_stdout:
+        sys.stdout.writelines(to_stdout)
+    else:
         print_table(comparison)
     sys.stdout.flush()
+
+
+def render(reporter: Reporter, comparison: Comparison) -> str:
+    """Let a reporter do its work; one that raises is named.
+
+    Raises
+    ------
+    PluginError
+        It raised, or returned something else than text.
+    """
+    try:
+        rendered: object = reporter.render(comparison)
+    except Exception as error:
+        raise PluginError(
+            f"reporter {reporter.name!r} failed: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(rendered, str):
+        raise PluginError(f"reporter {reporter.name!r} returned {rendered!r}, not text")
+    return rendered
 
 
 def print_table(comparison: Comparison) -> None:
@@ -138,14 +168,3 @@ def progress(quiet: bool) -> Iterator[Progress]:
 
     with Live() as live:
         yield live
-
-
-def one_line(row: Row) -> str:
-    """Say in one line what came of a run."""
-    total = row.total
-    fallbacks = sum(map(sum, total.claim)) + sum(map(sum, total.steal))
-    seed = "" if row.seed is None else f", seed {row.seed}"
-    return (
-        f"{row.label} on {row.kernel}{seed}: {total.served} of {total.asked} pages, "
-        f"{fallbacks} fallbacks, worst hold {microseconds(total.holds.worst_ps)} us"
-    )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rmqueue.cost import cost_table, merged_holds
-from rmqueue.errors import ConfigError, UsageError
+from rmqueue.errors import ConfigError, RmqueueError, TraceError, UsageError
 from rmqueue.experiment_file import ExperimentConfig, StrategyEntry, load_experiment
 from rmqueue.measures import HoldStats
 from rmqueue.mm.profile import PROFILES
@@ -22,7 +22,7 @@ from rmqueue.outcomes import largest, outcome_of, total
 from rmqueue.registry import Registry, default_registry
 from rmqueue.results import Comparison, Outcome, Row
 from rmqueue.start import RecordingStart, Start, WorkloadStart, ZoneStart
-from rmqueue.types import Strategy
+from rmqueue.types import Recording, Strategy, TraceReader
 from rmqueue.validation import validated
 
 
@@ -71,6 +71,7 @@ class Experiment:
         )
         self.start = self._start()
         self._check_orders()
+        self.start.zones(self.seeds[0])  # what a workload objects to shows here
 
     @classmethod
     def load(
@@ -184,7 +185,7 @@ class Experiment:
             path = self.base / self.config.recording
             if not path.exists():
                 raise ConfigError(f"{self.source}: recording: there is no {path}")
-            return RecordingStart(self.registry.reader_for(path).read(path))
+            return RecordingStart(read_recording(self.registry.reader_for(path), path))
         zone, chosen_workload = self.config.zone, self.config.workload
         if zone is None or chosen_workload is None:  # the model's validators see to it
             raise ConfigError(f"{self.source}: give a recording, or zone and workload")
@@ -192,7 +193,7 @@ class Experiment:
         params = validated(
             workload.parameters, chosen_workload.params, self.source, "workload.params"
         )
-        return WorkloadStart(zone, workload, params)
+        return WorkloadStart(zone, workload, params, self.source)
 
     def _check_orders(self) -> None:
         """Refuse orders of indices that no zone has."""
@@ -247,6 +248,27 @@ class Experiment:
                 for seed in self.seeds
             },
         }
+
+
+def read_recording(reader: TraceReader, path: Path) -> Recording:
+    """Read a recording; a reader that fails in a way of its own is named.
+
+    Raises
+    ------
+    TraceError
+        The recording cannot be read, or holds no zone.
+    """
+    try:
+        recording = reader.read(path)
+    except (RmqueueError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise TraceError(
+            f"{path}: reader {reader.name!r} failed: {type(error).__name__}: {error}"
+        ) from error
+    if not recording.zones:
+        raise TraceError(f"{path}: no zone of this recording was asked for anything")
+    return recording
 
 
 def native_kernel(strategy: Strategy) -> str:

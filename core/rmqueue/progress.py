@@ -5,29 +5,38 @@ from __future__ import annotations
 from types import TracebackType
 
 from rich.console import Console
-from rich.status import Status
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.text import Text
 
-from rmqueue.compare import one_line
 from rmqueue.experiment import Run
+from rmqueue.report import one_line
 from rmqueue.results import Row
 
 
 class Live:
-    """A line that moves while a strategy runs, and a line that stays for each result.
-
-    Examples
-    --------
-    >>> with Live() as live:  # doctest: +SKIP
-    ...     live.begin(run)
-    """
+    """A bar that moves while strategies run, and a line that stays for each result."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._status = Status("reading the start", console=self._console)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._progress.add_task("reading the start", total=None)
 
     def __enter__(self) -> Live:
-        self._status.start()
+        self._progress.start()
         return self
 
     def __exit__(
@@ -36,13 +45,19 @@ class Live:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._status.stop()
+        self._progress.stop()
+
+    def expect(self, runs: int) -> None:
+        """Show how many runs there will be."""
+        self._progress.update(self._task, total=runs)
 
     def begin(self, run: Run) -> None:
         """Show what runs now."""
         seed = "" if run.seed is None else f", seed {run.seed}"
-        self._status.update(Text(f"{run.label} on {run.kernel}{seed}"))
+        words = f"{run.label} on {run.kernel}{seed}"
+        self._progress.update(self._task, description=words, refresh=True)
 
     def end(self, run: Run, row: Row) -> None:
         """Show what came of it."""
-        self._console.print(Text(one_line(row)))
+        self._progress.console.print(Text(one_line(row)))
+        self._progress.advance(self._task)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rmqueue.grid import Grid, grid_of
-from rmqueue.results import Comparison
+from rmqueue.grid import Grid, grid_of, microseconds
+from rmqueue.results import Comparison, Row
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -68,6 +68,17 @@ def markdown(comparison: Comparison) -> str:
     lines.append("")
     lines += [f"- {escaped(note)}" for note in grid.notes]
     return "\n".join(lines) + "\n"
+
+
+def one_line(row: Row) -> str:
+    """Say in one line what came of a run."""
+    total = row.total
+    fallbacks = sum(map(sum, total.claim)) + sum(map(sum, total.steal))
+    seed = "" if row.seed is None else f", seed {row.seed}"
+    return (
+        f"{row.label} on {row.kernel}{seed}: {total.served} of {total.asked} pages, "
+        f"{fallbacks} fallbacks, worst hold {microseconds(total.holds.worst_ps)} us"
+    )
 
 
 def column_widths(grid: Grid) -> list[int]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rmqueue.config import StrategyConfig, ZoneConfig
+from rmqueue.errors import ConfigError, PluginError, RmqueueError
 from rmqueue.metrics import added, as_matrix
 from rmqueue.ops import Ops, as_ops
 from rmqueue.results import Matrix, Recorded
@@ -148,12 +149,17 @@ class WorkloadStart(Start):
         What builds the stream.
     params : pydantic.BaseModel
         Its parameters.
+    source : str
+        What messages call the experiment.
     """
 
     seeded = True
 
-    def __init__(self, zone: ZoneConfig, workload: Workload, params: Any) -> None:
+    def __init__(
+        self, zone: ZoneConfig, workload: Workload, params: Any, source: str
+    ) -> None:
         self.zone, self.workload, self.params = zone, workload, params
+        self.source = source
         self._stream = lru_cache(KEPT_STREAMS)(self._build)
 
     def describe(self) -> str:
@@ -175,7 +181,18 @@ class WorkloadStart(Start):
         return (ZoneStart("Normal", self.zone, self._stream(int(seed or 0))),)
 
     def _build(self, seed: int) -> Ops:
-        return as_ops(self.workload.build(self.zone, self.params, seed))
+        """Build a stream; a workload that fails in a way of its own is named."""
+        try:
+            return as_ops(self.workload.build(self.zone, self.params, seed))
+        except ConfigError as error:
+            raise ConfigError(f"{self.source}: {error}") from None
+        except (RmqueueError, MemoryError):
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"workload {self.workload.name!r} failed: "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
 
 def summed(recorded: list[Mapping[str, Any]], key: str) -> Matrix | None:

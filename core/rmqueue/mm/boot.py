@@ -117,9 +117,7 @@ def boot(zone_address: int, ranges: int, nr_ranges: int, min_free_kbytes: int) -
     init_lists(zone)
     init_types(zone)
     for i in range(nr_ranges):
-        memblock_free_range(
-            zone, load_i64(ranges, 2 * i), load_i64(ranges, 2 * i + 1)
-        )
+        memblock_free_range(zone, load_i64(ranges, 2 * i), load_i64(ranges, 2 * i + 1))
     zone_set_pageset_high_and_batch(zone)
     init_cma(zone)
     setup_per_zone_wmarks(zone, min_free_kbytes)
@@ -198,5 +196,3 @@ def restore(
     zone_set_pageset_high_and_batch(zone)
     clear_counters(zone)
     return 0
-
-

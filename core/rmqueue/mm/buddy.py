@@ -20,8 +20,11 @@ from rmqueue.mm.mmzone import (
     add_to_word,
     free_list,
     link,
+    max_order,
+    meta,
     next_of,
     page_state,
+    pageblock_order,
     pageblock_type,
     set_page_state,
 )
@@ -107,7 +110,7 @@ def rmqueue_smallest(zone: Any, order: int, mt: int) -> int:
     """
     zone.cnt[SMALLEST] += 1
     k = order
-    while k <= zone.max_order:
+    while k <= max_order(zone):
         head = free_list(zone, k, mt)
         pfn = next_of(zone, head)
         if pfn != head:
@@ -120,9 +123,7 @@ def rmqueue_smallest(zone: Any, order: int, mt: int) -> int:
 
 
 @jit(forceinline=True)
-def take_first(
-    zone: Any, head: int, pfn: int, high: int, low: int, mt: int
-) -> None:
+def take_first(zone: Any, head: int, pfn: int, high: int, low: int, mt: int) -> None:
     """`page_del_and_expand` of the first block of a list, all in one go.
 
     The block's own links say nothing new about its predecessor, and while it lies in
@@ -131,13 +132,13 @@ def take_first(
     """
     after = next_of(zone, pfn)
     link(zone, head, after)
-    prefetch(zone.meta, after)
+    prefetch(meta(zone), after)
     set_page_state(zone, pfn, 0)
     zone.nr_area[high] -= 1
     zone.cnt[LIST_DEL] += 1
     if high == low:
         add_to_word(zone, pfn, -block_weight(low))
-    elif high <= zone.pageblock_order:
+    elif high <= pageblock_order(zone):
         add_to_word(zone, pfn, ONE_BLOCK * (high - low - 1) - (ONE_PAGE << low))
         give_halves(zone, pfn, low, high, mt)
     else:
@@ -184,7 +185,7 @@ def merge_across_types(zone: Any, buddy: int, order: int, mt: int) -> bool:
 @jit(forceinline=True)
 def buddy_merge_likely(zone: Any, pfn: int, buddy: int, order: int) -> bool:
     """Whether the next larger pair is about to be complete (buddy_merge_likely)."""
-    if order >= zone.max_order - 1:
+    if order >= max_order(zone) - 1:
         return False
     higher_buddy = find_buddy_pfn(pfn & buddy, order + 1)
     return page_state(zone, higher_buddy) == PAGE_FREE | (order + 1)
@@ -217,11 +218,11 @@ def free_one_page(zone: Any, pfn: int, order: int, mt: int, to_tail: bool) -> No
     set_page_state(zone, pfn, 0)
     start = order
     buddy = pfn
-    while order < zone.max_order:
+    while order < max_order(zone):
         buddy = find_buddy_pfn(pfn, order)
         if page_state(zone, buddy) != PAGE_FREE | order:
             break
-        if order >= zone.pageblock_order and not merge_across_types(
+        if order >= pageblock_order(zone) and not merge_across_types(
             zone, buddy, order, mt
         ):
             break

@@ -254,7 +254,9 @@ def steal_block(
 @jit
 def rmqueue_cma_fallback(zone: Any, order: int, flags: int) -> int:
     """Take from the CMA lists if the request may (__rmqueue_cma_fallback)."""
-    return rmqueue_smallest(zone, order, CMA) if flags & ALLOC_CMA else -1
+    if zone.cma == 0 or flags & ALLOC_CMA == 0:
+        return -1
+    return rmqueue_smallest(zone, order, CMA)
 
 
 @jit
@@ -273,9 +275,7 @@ def rmqueue_claim(zone: Any, order: int, start_mt: int, flags: int) -> int:
                 break
             pfn = first_block(zone, high, fallback_mt)
             block_mt = pageblock_type(zone, pfn)
-            page = try_to_claim_block(
-                zone, pfn, high, order, start_mt, block_mt, flags
-            )
+            page = try_to_claim_block(zone, pfn, high, order, start_mt, block_mt, flags)
             if page >= 0:
                 return page
         high -= 1

@@ -164,7 +164,9 @@ def _lowering_into(library: type[Any], name: str) -> type[CompilerBase]:
 
         def run_pass(self, state: Any) -> bool:
             if state.library is None:
-                state.library = library(state.targetctx.codegen(), state.func_id.func_name)
+                state.library = library(
+                    state.targetctx.codegen(), state.func_id.func_name
+                )
                 state.library.enable_object_caching()
             if issubclass(library, _BrickLibrary):
                 state.targetctx.get_executable = _not_executable
@@ -377,6 +379,35 @@ else:
         """Do what a 64-bit register does, in Python's unbounded integers."""
         product = (int(a) * int(b)) & ((1 << 64) - 1)
         return product - (1 << 64) if product >> 63 else product
+
+
+
+def constant_field(dtype: np.dtype[Any], name: str) -> Any:
+    """Make ``get(record) -> int64`` for a field that no jitted call changes.
+
+    Every store through an address might change a record as far as LLVM knows, so an
+    ordinary field is loaded again after each of them.
+    """
+    if not ENABLED:
+        return lambda record: record[name]
+    fields = dtype.fields
+    assert fields is not None
+    offset, rectype = fields[name][1], record(dtype)
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def get(typingctx: Any, record: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            i64 = ir.IntType(64)
+            address = builder.ptrtoint(args[0], i64)
+            value = builder.load(
+                _pointer(builder, address, ir.Constant(i64, offset)), typ=i64
+            )
+            value.set_metadata("invariant.load", builder.module.add_metadata([]))
+            return value
+
+        return I64(rectype), codegen
+
+    return get
 
 
 _views: dict[tuple[int, int], Any] = {}

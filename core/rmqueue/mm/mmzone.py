@@ -15,6 +15,7 @@ import numpy as np
 
 from rmqueue.mm.jit import (
     CHECKED,
+    constant_field,
     jit,
     load_i64,
     load_u8,
@@ -140,6 +141,13 @@ ZONE_TYPE, BATCH_TYPE = record(ZONE), record(BATCH)
 zone_at, pcp_at, batch_at = view_as(ZONE), view_as(PCP), view_as(BATCH)
 PCP_BYTES = PCP.itemsize
 
+# What never changes while a zone lives, for the hot path.
+links, meta, words = (constant_field(ZONE, f) for f in ("links", "meta", "words"))
+pcps, heads = constant_field(ZONE, "pcps"), constant_field(ZONE, "heads")
+max_order = constant_field(ZONE, "max_order")
+pageblock_order = constant_field(ZONE, "pageblock_order")
+batch_address = constant_field(ZONE, "batch")
+
 
 @jit(forceinline=True)
 def check_page(zone: Any, pfn: int) -> None:
@@ -152,7 +160,7 @@ def check_page(zone: Any, pfn: int) -> None:
 def check_link(zone: Any, index: int) -> None:
     """Refuse a link outside pages and list heads, in the checked build only."""
     if CHECKED and (
-        index < 0 or index > zone.heads + BUDDY_LISTS + zone.cpus * PCP_LISTS
+        index < 0 or index > heads(zone) + BUDDY_LISTS + zone.cpus * PCP_LISTS
     ):
         raise IndexError("link outside the pages and list heads")
 
@@ -161,28 +169,28 @@ def check_link(zone: Any, index: int) -> None:
 def page_state(zone: Any, pfn: int) -> int:
     """State byte of a page."""
     check_page(zone, pfn)
-    return int(load_u8(zone.meta, pfn))
+    return int(load_u8(meta(zone), pfn))
 
 
 @jit(forceinline=True)
 def set_page_state(zone: Any, pfn: int, state: int) -> None:
     """Store the state byte of a page."""
     check_page(zone, pfn)
-    store_u8(zone.meta, pfn, state)
+    store_u8(meta(zone), pfn, state)
 
 
 @jit(forceinline=True)
 def next_of(zone: Any, index: int) -> int:
     """Entry (page or list head) behind an entry."""
     check_link(zone, index)
-    return int(load_u32(zone.links, 2 * index))
+    return int(load_u32(links(zone), 2 * index))
 
 
 @jit(forceinline=True)
 def prev_of(zone: Any, index: int) -> int:
     """Entry (page or list head) before an entry."""
     check_link(zone, index)
-    return int(load_u32(zone.links, 2 * index + 1))
+    return int(load_u32(links(zone), 2 * index + 1))
 
 
 @jit(forceinline=True)
@@ -190,45 +198,45 @@ def link(zone: Any, before: int, after: int) -> None:
     """Make two entries neighbours."""
     check_link(zone, before)
     check_link(zone, after)
-    store_u32(zone.links, 2 * before, after)
-    store_u32(zone.links, 2 * after + 1, before)
+    store_u32(links(zone), 2 * before, after)
+    store_u32(links(zone), 2 * after + 1, before)
 
 
 @jit(forceinline=True)
 def pageblock_word(zone: Any, pfn: int) -> int:
     """Word of the pageblock that holds a page."""
     check_page(zone, pfn)
-    return int(load_i64(zone.words, pfn >> zone.pageblock_order))
+    return int(load_i64(words(zone), pfn >> pageblock_order(zone)))
 
 
 @jit(forceinline=True)
 def add_to_word(zone: Any, pfn: int, amount: int) -> None:
     """Add to the word of the pageblock that holds a page."""
     check_page(zone, pfn)
-    block = pfn >> zone.pageblock_order
-    store_i64(zone.words, block, load_i64(zone.words, block) + amount)
+    block = pfn >> pageblock_order(zone)
+    store_i64(words(zone), block, load_i64(words(zone), block) + amount)
 
 
 @jit(forceinline=True)
 def pageblock_type(zone: Any, pfn: int) -> int:
     """Migratetype of the pageblock that holds a page (get_pageblock_migratetype)."""
     check_page(zone, pfn)
-    return int(load_u8(zone.words, (pfn >> zone.pageblock_order) << 3))
+    return int(load_u8(words(zone), (pfn >> pageblock_order(zone)) << 3))
 
 
 @jit(forceinline=True)
 def free_list(zone: Any, order: int, mt: int) -> int:
     """List head of the free blocks of one order and migratetype."""
-    return int(zone.heads + order * NR_TYPES + mt)
+    return int(heads(zone) + order * NR_TYPES + mt)
 
 
 @jit(forceinline=True)
 def batch_list(zone: Any) -> int:
     """List head of a batch that is handed straight to the caller."""
-    return int(zone.heads + BUDDY_LISTS)
+    return int(heads(zone) + BUDDY_LISTS)
 
 
 @jit(forceinline=True)
 def pcp_list(zone: Any, cpu: int, index: int) -> int:
     """List head of one per-CPU list."""
-    return int(zone.heads + BUDDY_LISTS + 1 + cpu * PCP_LISTS + index)
+    return int(heads(zone) + BUDDY_LISTS + 1 + cpu * PCP_LISTS + index)

@@ -6,8 +6,8 @@ from typing import Any
 
 from rmqueue.mm.buddy import account_freepages, free_one_page, rmqueue_smallest
 from rmqueue.mm.free_list import list_add_tail, list_first, move_to_free_list
-from rmqueue.mm.jit import function_type, jit
 from rmqueue.mm.jit import I64 as _I64
+from rmqueue.mm.jit import function_type, jit
 from rmqueue.mm.mmzone import (
     ALLOC_CMA,
     ALLOC_HIGHATOMIC,
@@ -24,6 +24,7 @@ from rmqueue.mm.mmzone import (
     RMQUEUE_NORMAL,
     ZONE_TYPE,
     add_to_word,
+    batch_address,
     batch_at,
     free_list,
     page_state,
@@ -60,14 +61,17 @@ def set_lru(zone: Any, pfn: int, order: int, on: int) -> None:
 
 
 @jit(forceinline=True)
-def mark_in_use(zone: Any, pfn: int, order: int, lru: bool) -> None:
-    """Hand a block to the caller, on an LRU list or not."""
-    if order == 0 and lru:
-        set_page_state(zone, pfn, PAGE_IN_USE | PAGE_LRU)
-        add_to_word(zone, pfn, ONE_LRU)
+def mark_in_use(zone: Any, pfn: int, order: int, lru: int) -> None:
+    """Hand a block to the caller, on an LRU list (1) or not (0).
+
+    Whether a page is on a list is as good as random: single pages take no branch on it.
+    """
+    if order == 0:
+        set_page_state(zone, pfn, PAGE_IN_USE | (lru * PAGE_LRU))
+        add_to_word(zone, pfn, lru * ONE_LRU)
     else:
         set_page_state(zone, pfn, PAGE_IN_USE | order)
-        if lru:
+        if lru != 0:
             set_lru(zone, pfn, order, 1)
 
 
@@ -75,9 +79,9 @@ def mark_in_use(zone: Any, pfn: int, order: int, lru: bool) -> None:
 def clear_lru(zone: Any, pfn: int, order: int) -> None:
     """Take a block that is being freed off the LRU lists."""
     if order == 0:
-        if page_state(zone, pfn) & PAGE_LRU:
-            set_page_state(zone, pfn, PAGE_IN_USE)
-            add_to_word(zone, pfn, -ONE_LRU)
+        on_list = page_state(zone, pfn) // PAGE_LRU & 1
+        set_page_state(zone, pfn, PAGE_IN_USE)
+        add_to_word(zone, pfn, -on_list * ONE_LRU)
     elif order > zone.pageblock_order or lru_pages_in(pageblock_word(zone, pfn)) > 0:
         set_lru(zone, pfn, order, 0)
 
@@ -100,7 +104,7 @@ def rmqueue_fallback(
     zone: Any, order: int, start_mt: int, flags: int, fallback: Any
 ) -> int:
     """Ask the strategy, and refuse what it cannot have taken off a free list."""
-    batch = batch_at(zone.batch)
+    batch = batch_at(batch_address(zone))
     state = zone.strategy_state
     pfn = fallback(zone, order, start_mt, flags, batch, state)
     if pfn == -1:
@@ -145,7 +149,7 @@ def rmqueue(zone: Any, order: int, start_mt: int, flags: int, fallback: Any) -> 
         pfn = rmqueue_smallest(zone, order, CMA)
         if pfn >= 0:
             return pfn
-    if batch_at(zone.batch).mode == RMQUEUE_NORMAL:
+    if batch_at(batch_address(zone)).mode == RMQUEUE_NORMAL:
         pfn = rmqueue_smallest(zone, order, start_mt)
     if pfn < 0:
         pfn = rmqueue_fallback(zone, order, start_mt, flags, fallback)
@@ -158,7 +162,13 @@ def rmqueue(zone: Any, order: int, start_mt: int, flags: int, fallback: Any) -> 
 
 @jit(cold=True)
 def rmqueue_bulk(
-    zone: Any, order: int, count: int, start_mt: int, flags: int, head: int, fallback: Any
+    zone: Any,
+    order: int,
+    count: int,
+    start_mt: int,
+    flags: int,
+    head: int,
+    fallback: Any,
 ) -> int:
     """Take a batch under one hold of the zone lock, onto the tail of a list.
 
@@ -184,7 +194,7 @@ def rmqueue_bulk(
     """
     zone.cnt[LOCK] += 1
     zone.cnt[BULK] += 1
-    batch_at(zone.batch).mode = RMQUEUE_NORMAL
+    batch_at(batch_address(zone)).mode = RMQUEUE_NORMAL
     taken = 0
     while taken < count:
         pfn = rmqueue(zone, order, start_mt, flags, fallback)
@@ -210,7 +220,7 @@ def rmqueue_buddy(
     Returns the page, relative to the zone and marked in use, or -1.
     """
     zone.cnt[LOCK] += 1
-    batch_at(zone.batch).mode = RMQUEUE_NORMAL
+    batch_at(batch_address(zone)).mode = RMQUEUE_NORMAL
     pfn = -1
     if flags & ALLOC_HIGHATOMIC:
         pfn = rmqueue_smallest(zone, order, HIGHATOMIC)

@@ -22,9 +22,11 @@ from rmqueue.mm.mmzone import (
     ZONE_BELOW_HIGH,
     ZONE_BOOSTED_WATERMARK,
     ZONE_RECLAIM_ACTIVE,
+    meta,
     pageblock_type,
     pcp_at,
     pcp_list,
+    pcps,
     set_page_state,
 )
 from rmqueue.mm.page_alloc import (
@@ -45,7 +47,7 @@ def clamp(value: int, low: int, high: int) -> int:
 @jit(forceinline=True)
 def pcp_of(zone: Any, cpu: int) -> Any:
     """Record of one CPU's lists."""
-    return pcp_at(zone.pcps + cpu * PCP_BYTES)
+    return pcp_at(pcps(zone) + cpu * PCP_BYTES)
 
 
 @jit(forceinline=True)
@@ -196,7 +198,7 @@ def rmqueue_pcplist(
     if pfn >= 0:
         list_del(zone, pfn)
         pcp.count -= 1 << order
-        prefetch(zone.meta, list_first(zone, head))
+        prefetch(meta(zone), list_first(zone, head))
     else:
         pfn = rmqueue_buddy(zone, order, start_mt, flags, fallback)
     if flags & ALLOC_KSWAPD and zone.flags & ZONE_BOOSTED_WATERMARK:
@@ -393,4 +395,3 @@ def pages_on_pcp(zone: Any) -> int:
     for cpu in range(zone.cpus):
         pages += pcp_of(zone, cpu).count
     return pages
-

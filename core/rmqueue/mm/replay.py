@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from rmqueue.mm.checkpoint import checkpoint
+from rmqueue.mm.free_list import list_del, list_first
 from rmqueue.mm.jit import (
     I64,
+    constant_field,
     entry,
     jit,
     load_u8,
@@ -18,7 +20,6 @@ from rmqueue.mm.jit import (
     store_u32,
     view_as,
 )
-from rmqueue.mm.free_list import list_del, list_first
 from rmqueue.mm.mmzone import (
     ALLOC_HIGHATOMIC,
     ALLOC_NOLRU,
@@ -28,6 +29,8 @@ from rmqueue.mm.mmzone import (
     PAGE_ORDER,
     RECLAIMABLE,
     batch_list,
+    links,
+    meta,
     page_state,
     set_page_state,
     zone_at,
@@ -96,6 +99,9 @@ RUN = np.dtype(
     align=True,
 )
 run_at = view_as(RUN)
+ops_at, nr_ops = constant_field(RUN, "ops"), constant_field(RUN, "nr_ops")
+slots_at, nr_slots = constant_field(RUN, "slots"), constant_field(RUN, "nr_slots")
+results_at = constant_field(RUN, "res")
 
 #: Operations to look ahead: the slot first, the page that it holds half as far.
 AHEAD_SLOT, AHEAD_PAGE = 48, 24
@@ -114,8 +120,8 @@ def note_misuse(run: Any, i: int, kind: int) -> None:
 @jit(forceinline=True)
 def note_result(run: Any, value: int, scanned: int) -> None:
     """Append a result, if results are recorded."""
-    if run.res != 0:
-        store_i64(run.res, run.nr_res, value)
+    if results_at(run) != 0:
+        store_i64(results_at(run), run.nr_res, value)
         store_u32(run.scan, run.nr_res, scanned)
         run.nr_res += 1
 
@@ -123,10 +129,10 @@ def note_result(run: Any, value: int, scanned: int) -> None:
 @jit(forceinline=True)
 def take_slot(run: Any, i: int, slot: int) -> bool:
     """Whether a slot can be filled; one that still holds a page loses it."""
-    if slot >= run.nr_slots:
+    if slot >= nr_slots(run):
         note_misuse(run, i, MISUSE_SLOT)
         return False
-    if load_u32(run.slots, slot) != NO_PAGE:
+    if load_u32(slots_at(run), slot) != NO_PAGE:
         note_misuse(run, i, MISUSE_OCCUPIED)
     return True
 
@@ -134,10 +140,10 @@ def take_slot(run: Any, i: int, slot: int) -> bool:
 @jit(forceinline=True)
 def slot_page(zone: Any, run: Any, i: int, slot: int) -> int:
     """Page in a slot, or -1 (an empty slot is not an error)."""
-    if slot >= run.nr_slots:
+    if slot >= nr_slots(run):
         note_misuse(run, i, MISUSE_SLOT)
         return -1
-    pfn = load_u32(run.slots, slot)
+    pfn = load_u32(slots_at(run), slot)
     if pfn == NO_PAGE:
         return -1
     if page_state(zone, pfn) & PAGE_IN_USE == 0:
@@ -168,28 +174,30 @@ def valid_cpu(zone: Any, run: Any, i: int, cpu: int) -> bool:
 
 
 @jit(forceinline=True)
-def is_lru(mt: int, flags: int) -> bool:
-    """Whether pages of a request go to an LRU list at once."""
-    return mt == MOVABLE and flags & ALLOC_NOLRU == 0
+def is_lru(mt: int, flags: int) -> int:
+    """Whether pages of a request go to an LRU list at once: 1 or 0, no branch."""
+    return int(mt == MOVABLE) & int(flags & ALLOC_NOLRU == 0)
 
 
 @jit(forceinline=True)
 def finish_alloc(zone: Any, run: Any, pfn: int, a: int, slot: int) -> int:
     """Reserve, mark and store a block that was allocated; the pfn or -1."""
     if pfn < 0:
-        store_u32(run.slots, slot, NO_PAGE)
+        store_u32(slots_at(run), slot, NO_PAGE)
         return -1
     order, flags = a & 255, a >> 16
     if flags & ALLOC_HIGHATOMIC and zone.reserve_in_buddy == 0:
         reserve_highatomic_pageblock(zone, pfn, order)
     mark_in_use(zone, pfn, order, is_lru((a >> 8) & 255, flags))
-    store_u32(run.slots, slot, pfn)
+    store_u32(slots_at(run), slot, pfn)
     run.served += 1 << order
     return int(zone.base + pfn)
 
 
 @jit(forceinline=True)
-def op_alloc(zone: Any, run: Any, i: int, a: int, slot: int, cpu: int, fallback: Any) -> None:
+def op_alloc(
+    zone: Any, run: Any, i: int, a: int, slot: int, cpu: int, fallback: Any
+) -> None:
     """ALLOC (cpu -1) and PCP_ALLOC."""
     order, mt, flags = a & 255, (a >> 8) & 255, a >> 16
     before = zone.cnt[SCAN_PAGE]
@@ -206,12 +214,14 @@ def op_alloc(zone: Any, run: Any, i: int, a: int, slot: int, cpu: int, fallback:
 
 
 @jit(cold=True)
-def op_bulk(zone: Any, run: Any, i: int, a: int, slot: int, count: int, fallback: Any) -> None:
+def op_bulk(
+    zone: Any, run: Any, i: int, a: int, slot: int, count: int, fallback: Any
+) -> None:
     """BULK: one batch, handed out slot by slot after the lock is released."""
     order, mt, flags = a & 255, (a >> 8) & 255, a >> 16
     before = zone.cnt[SCAN_PAGE]
     taken = 0
-    if slot + count > run.nr_slots:
+    if slot + count > nr_slots(run):
         note_misuse(run, i, MISUSE_SLOT)
     elif valid_request(zone, run, i, order, mt):
         run.asked += count << order
@@ -225,8 +235,8 @@ def op_bulk(zone: Any, run: Any, i: int, a: int, slot: int, count: int, fallback
         list_del(zone, pfn)
         mark_in_use(zone, pfn, order, lru)
         take_slot(run, i, slot + k)
-        store_u32(run.slots, slot + k, pfn)
-        if run.res != 0:
+        store_u32(slots_at(run), slot + k, pfn)
+        if results_at(run) != 0:
             store_i64(run.pfns, run.nr_pfns, zone.base + pfn)
             run.nr_pfns += 1
 
@@ -238,7 +248,7 @@ def op_free(zone: Any, run: Any, i: int, slot: int, cpu: int) -> None:
         return
     pfn = slot_page(zone, run, i, slot)
     if pfn >= 0:
-        store_u32(run.slots, slot, NO_PAGE)
+        store_u32(slots_at(run), slot, NO_PAGE)
         order = page_state(zone, pfn) & PAGE_ORDER
         if cpu < 0:
             free_pages_ok(zone, pfn, order)
@@ -270,16 +280,16 @@ def op_split(zone: Any, run: Any, i: int, order: int, slot: int, first: int) -> 
         note_misuse(run, i, MISUSE_ORDER)
         return
     parts = 1 << (old - order)
-    if first + parts > run.nr_slots:
+    if first + parts > nr_slots(run):
         note_misuse(run, i, MISUSE_SLOT)
         return
-    store_u32(run.slots, slot, NO_PAGE)
+    store_u32(slots_at(run), slot, NO_PAGE)
     for k in range(parts):
         part = pfn + (k << order)
         lru = page_state(zone, part) & PAGE_LRU
         set_page_state(zone, part, PAGE_IN_USE | lru | order)
         take_slot(run, i, first + k)
-        store_u32(run.slots, first + k, part)
+        store_u32(slots_at(run), first + k, part)
 
 
 @jit
@@ -328,20 +338,17 @@ def look_ahead(zone: Any, run: Any, i: int) -> None:
     """Ask for the memory that operations to come will touch.
 
     A replay knows its future.  A slot read too early may name another page by then,
-    which costs one useless hint.
+    which costs one useless hint.  There is no branch here: whether an operation to
+    come has a slot or a page is as good as random.
     """
     j = i + AHEAD_SLOT
-    if j < run.nr_ops:
-        prefetch(run.slots, 4 * load_u32(run.ops, 4 * j + 2))
-        j = i + AHEAD_PAGE
-        code = load_u8(run.ops, OP_BYTES * j)
-        if code == OP_PCP_FREE or code == OP_FREE:
-            slot = load_u32(run.ops, 4 * j + 2)
-            if slot < run.nr_slots:
-                pfn = load_u32(run.slots, slot)
-                if pfn != NO_PAGE:
-                    prefetch(zone.meta, pfn)
-                    prefetch(zone.links, 8 * pfn)
+    if j < nr_ops(run):
+        prefetch(slots_at(run), 4 * load_u32(ops_at(run), 4 * j + 2))
+        slot = load_u32(ops_at(run), 4 * (i + AHEAD_PAGE) + 2)
+        pfn = load_u32(slots_at(run), min(slot, nr_slots(run) - 1))
+        pfn = min(pfn, zone.nr_index)
+        prefetch(meta(zone), pfn)
+        prefetch(links(zone), 8 * pfn)
 
 
 @entry(I64, I64, FALLBACK_TYPE, I64)
@@ -362,15 +369,15 @@ def replay(zone_address: int, fallback: Any, run_address: int) -> int:
     """
     zone = zone_at(zone_address)
     run = run_at(run_address)
-    ahead = zone.nr_index >= AHEAD_PAGES
+    ahead = zone.nr_index >= AHEAD_PAGES and nr_slots(run) > 0
     i = 0
-    while i < run.nr_ops and zone.fault == 0:
+    while i < nr_ops(run) and zone.fault == 0:
         if ahead:
             look_ahead(zone, run, i)
-        code = load_u8(run.ops, OP_BYTES * i)
-        a = load_u32(run.ops, 4 * i + 1)
-        b = load_u32(run.ops, 4 * i + 2)
-        c = load_u32(run.ops, 4 * i + 3)
+        code = load_u8(ops_at(run), OP_BYTES * i)
+        a = load_u32(ops_at(run), 4 * i + 1)
+        b = load_u32(ops_at(run), 4 * i + 2)
+        c = load_u32(ops_at(run), 4 * i + 3)
         if code == OP_PCP_ALLOC or code == OP_ALLOC:
             op_alloc(zone, run, i, a, b, c if code == OP_PCP_ALLOC else -1, fallback)
         elif code == OP_PCP_FREE or code == OP_FREE:

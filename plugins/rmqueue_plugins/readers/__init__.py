@@ -1,0 +1,27 @@
+"""Readers of recordings: what a real kernel was asked, and what it did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rmqueue.hookspecs import hookimpl
+from rmqueue.types import Recording, TraceReader
+
+
+def _accepts(path: Path) -> bool:
+    from rmqueue_plugins.readers.recording import accepts
+
+    return accepts(path)
+
+
+def _read(path: Path) -> Recording:
+    from rmqueue_plugins.readers.recording import read
+
+    return read(path)
+
+
+@hookimpl
+def rmqueue_trace_readers() -> list[TraceReader]:
+    """Offer the reader of tracefs recordings; its modules load on first use."""
+    summary = "Folder with tracefs text (kmem events) and the exact state at its start."
+    return [TraceReader("tracefs", summary, _accepts, _read)]

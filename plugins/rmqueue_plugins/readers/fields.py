@@ -110,6 +110,7 @@ def read_block(block: Block, wanted: Bools) -> Lines:
     for one in LAYOUT:
         chosen = np.flatnonzero(good & (kind == one))
         good[chosen] = _fill(block, one, events, chosen, name_end[chosen], end[chosen])
+    good &= _is_aligned(events)
     _note_movable(block, events, line)
     broken = wanted.copy()
     broken[line[good]] = False
@@ -147,6 +148,13 @@ def _prefixes(block: Block) -> tuple[Ints, Ints, dict[str, Ints]]:
         "time_us": time_us + block.number(stamp - 6, stamp),
     }
     return stamp, line[chosen], head
+
+
+def _is_aligned(events: Events) -> Bools:
+    """Whether blocks begin at a multiple of their size; fallbacks of 6.9 may not."""
+    size = 1 << np.maximum(events["order"].astype(np.int64), 0)
+    aligned: Bools = (events["pfn"] < 0) | (events["pfn"] % size == 0)
+    return aligned | (events["kind"] == FALLBACK)
 
 
 def _next_colon(block: Block, at: Ints) -> Ints:

@@ -73,6 +73,22 @@ def take(record: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
     return value
 
 
+def number(
+    record: Mapping[str, Any],
+    key: str,
+    where: str,
+    default: int | None = None,
+    least: int = 0,
+) -> int:
+    """Return ``record[key]``, which must be a whole number."""
+    if default is not None and record.get(key) is None:
+        return default
+    value: int = take(record, key, int, where)
+    if not least <= value < 1 << 52:
+        raise TraceError(f"{where}: {key!r} is {value}: the file is damaged")
+    return value
+
+
 def integers(value: Any, where: str) -> npt.NDArray[np.int64]:
     """Return a list of whole numbers as an array."""
     try:

@@ -20,6 +20,7 @@ from rmqueue_plugins.readers.folder import (
     find,
     integers,
     need,
+    number,
     read_columns,
     read_json,
     take,
@@ -27,19 +28,25 @@ from rmqueue_plugins.readers.folder import (
 
 UNMOVABLE, MOVABLE, _, HIGHATOMIC, CMA = range(5)
 #: The simulator does not model isolation.
-ISOLATE = -1
+ISOLATED = -1
 _TYPES = {
     "MIGRATE_UNMOVABLE": UNMOVABLE,
     "MIGRATE_MOVABLE": MOVABLE,
     "MIGRATE_RECLAIMABLE": 2,
     "MIGRATE_HIGHATOMIC": HIGHATOMIC,
     "MIGRATE_CMA": CMA,
-    "MIGRATE_ISOLATE": ISOLATE,
+    "MIGRATE_ISOLATE": ISOLATED,
 }
+#: Larger numbers than any kernel's migratetypes [types].
+_MOST_TYPES = 256
+_MOST_ORDERS = 14
 #: Bits of struct page's flags: (LRU, head) until 6.11, and since.
 _OLD_BITS, _NEW_BITS = (4, 16), (5, 6)
-#: First version of the kernel profiles behind "6.9": (version, profile).
+#: First versions of the kernel profiles after "6.9".  6.18 still merges as 6.14 does.
 _PROFILES = (((6, 10), "6.14"), ((6, 19), "7.3"))
+
+#: Free blocks by order and migratetype.
+Lists = dict[tuple[int, int], Ints]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +73,34 @@ class Start:
     batches: tuple[int, ...]
     migratetypes: Ints
 
+    @property
+    def max_pfn(self) -> int:
+        """Behind the last page of all zones."""
+        return max(zone.start_pfn + zone.pages for zone in self.zones)
+
+
+@dataclass(frozen=True, eq=False)
+class _Dump:
+    """One state file, as far as all zones share it."""
+
+    path: Path
+    content: Mapping[str, Any]
+    types: Ints
+    max_pfn: int
+    orders: int
+
+    def zones(self) -> list[tuple[Mapping[str, Any], str]]:
+        """Zones with pages, and what messages call them."""
+        records = take(self.content, "zones", list, str(self.path))
+        named = [
+            (record, f"{self.path}: zone {take(record, 'name', str, str(self.path))}")
+            for record in records
+        ]
+        found = [pair for pair in named if number(pair[0], "spanned_pages", pair[1])]
+        if not found:
+            raise TraceError(f"{self.path}: no zone has pages: the file is damaged")
+        return found
+
 
 def profile_of(version: tuple[int, int]) -> str:
     """Kernel profile of a kernel.
@@ -82,36 +117,46 @@ def profile_of(version: tuple[int, int]) -> str:
     return profile
 
 
-def read_start(folder: Path) -> Start:
+def read_start(folder: Path, about: Mapping[str, Any]) -> Start:
     """Read the start state of a recording folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The recording.
+    about : mapping
+        Its ``recording.json``.
 
     Raises
     ------
     TraceError
         A file is missing or damaged, or the state contradicts itself.
     """
-    about = read_json(folder / ABOUT)
-    path = need(folder, STATES)
-    state = read_json(path)
-    kernel = take(about, "kernel_package", str, str(folder / ABOUT))
-    version = _version(kernel, folder / ABOUT)
-    max_pfn = take(state, "max_pfn", int, str(path))
-    types = _migratetypes(state)
-    lru, head, in_use = _page_bits(folder, version, max_pfn)
+    where = str(folder / ABOUT)
+    kernel = take(about, "kernel_package", str, where)
+    version = _version(kernel, where)
+    cpus = number(about, "cpus", where, least=1)
+    order = number(about, "page_block_order", where, default=9)
+    dump = _open(need(folder, STATES))
+    lru, head, in_use = _page_bits(folder, version, dump.max_pfn)
     zones, batches = [], []
-    for record in take(state, "zones", list, str(path)):
-        where = f"{path}: zone {take(record, 'name', str, str(path))}"
-        if not take(record, "spanned_pages", int, where):
-            continue
-        free = _free_lists(record, types, max_pfn, where)
-        idle = _mark(free, max_pfn) | _mark(_cpu_lists(record, where), max_pfn)
-        pages = _lru_pages(lru, head, in_use, idle)
-        zones.append(_zone(record, about, state, version, free, pages, types, where))
-        cpus = take(record, "pcp", list, where)
-        batches.append(take(cpus[0], "batch", int, where) if cpus else 1)
-    if not zones:
-        raise TraceError(f"{path}: no zone has pages: the file is damaged")
-    return Start(kernel, version, tuple(zones), tuple(batches), types)
+    for record, name in dump.zones():
+        free = _free_lists(dump, record, name)
+        listed, batch = _cpu_lists(record, name)
+        idle = _mark(free, dump.max_pfn) | _mark(listed, dump.max_pfn)
+        zones.append(
+            ZoneState(
+                kernel=profile_of(version),
+                cpus=cpus,
+                pageblock_order=order,
+                max_page_order=dump.orders - 1,
+                free_lists={key: free[key] for key in free if key[1] != ISOLATED},
+                lru=_inside(_lru_pages(lru, head, in_use, idle), record, name),
+                **_geometry(dump, record, order, name),
+            )
+        )
+        batches.append(batch)
+    return Start(kernel, version, tuple(zones), tuple(batches), dump.types)
 
 
 def read_end_free(folder: Path, max_pfn: int) -> Bools | None:
@@ -119,32 +164,37 @@ def read_end_free(folder: Path, max_pfn: int) -> Bools | None:
     path = find(folder, END_STATES)
     if path is None:
         return None
-    state = read_json(path)
-    free = np.zeros(max_pfn, np.bool_)
-    for record in take(state, "zones", list, str(path)):
-        lists = _free_lists(record, _migratetypes(state), max_pfn, str(path))
-        free |= _mark(lists, max_pfn)
+    dump = _open(path)
+    free = np.zeros(max(max_pfn, dump.max_pfn), np.bool_)
+    for record, name in dump.zones():
+        free |= _mark(_free_lists(dump, record, name), len(free))
     return free
 
 
-def _version(kernel: str, path: Path) -> tuple[int, int]:
+def _version(kernel: str, where: str) -> tuple[int, int]:
     try:
         major, minor = (int(part) for part in kernel.replace("-", ".").split(".")[:2])
     except ValueError:
         raise TraceError(
-            f"{path}: 'kernel_package' must begin with a version such as 6.12, "
+            f"{where}: 'kernel_package' must begin with a version such as 6.12, "
             f"found {kernel!r}"
         ) from None
     return major, minor
 
 
-def _migratetypes(state: Mapping[str, Any]) -> Ints:
-    types = np.full(256, UNMOVABLE, np.int64)
+def _open(path: Path) -> _Dump:
+    content = read_json(path)
+    types = np.full(_MOST_TYPES, UNMOVABLE, np.int64)
     types[:4] = range(4)
-    for name, number in state.get("migratetypes", ()):
-        if name in _TYPES:
-            types[number] = _TYPES[name]
-    return types
+    for pair in content.get("migratetypes", ()):
+        match pair:
+            case [str(name), int(code)] if name in _TYPES and 0 <= code < _MOST_TYPES:
+                types[code] = _TYPES[name]
+    orders = number(content, "nr_orders", str(path), default=11, least=1)
+    max_pfn = number(content, "max_pfn", str(path), least=1)
+    if orders > _MOST_ORDERS:
+        raise TraceError(f"{path}: 'nr_orders' is {orders}: at most {_MOST_ORDERS}")
+    return _Dump(path, content, types, max_pfn, orders)
 
 
 def _page_bits(
@@ -152,64 +202,59 @@ def _page_bits(
 ) -> tuple[Bools, Bools, Bools]:
     """LRU bit, head bit, and whether a page has references, by pfn."""
     path = folder / PAGES
-    flags, refcount = read_columns(path, ("flags", "refcount"))
+    flags, refcount = read_columns(need(folder, (PAGES,)), ("flags", "refcount"))
     if len(flags) < max_pfn:
         raise TraceError(
             f"{path}: {len(flags)} pages, but the state has {max_pfn}: "
             "the files are of different recordings"
         )
-    lru, head = _NEW_BITS if version >= (6, 12) else _OLD_BITS
     bits = flags[:max_pfn].astype(np.uint64)
-    one = np.uint64(1)
-    return (
-        (bits >> np.uint64(lru) & one).astype(np.bool_),
-        (bits >> np.uint64(head) & one).astype(np.bool_),
-        refcount[:max_pfn] != 0,
+    lru, head = (
+        (bits >> np.uint64(bit) & np.uint64(1)).astype(np.bool_)
+        for bit in (_NEW_BITS if version >= (6, 12) else _OLD_BITS)
     )
+    return lru, head, refcount[:max_pfn] != 0
 
 
-FreeLists = dict[tuple[int, int], Ints]
-
-
-def _free_lists(
-    record: Mapping[str, Any], types: Ints, max_pfn: int, where: str
-) -> FreeLists:
-    """Free lists by (order, our type), isolation under `ISOLATE`."""
-    start = take(record, "zone_start_pfn", int, where)
-    end = min(start + take(record, "spanned_pages", int, where), max_pfn)
-    lists: FreeLists = {}
+def _free_lists(dump: _Dump, record: Mapping[str, Any], where: str) -> Lists:
+    """Free lists by (order, our type), isolation under `ISOLATED`."""
+    lists: Lists = {}
+    start = number(record, "zone_start_pfn", where)
+    end = min(start + number(record, "spanned_pages", where), dump.max_pfn)
+    pages = 0
     for key, value in take(record, "free_lists", dict, where).items():
-        try:
-            order, mt = (int(part) for part in key.split(","))
-            mt = int(types[mt])
-        except (ValueError, IndexError):
-            raise TraceError(f"{where}: free list {key!r} is no 'order,type'") from None
+        order, _, mt = key.partition(",")
+        if not (order.isdecimal() and mt.isdecimal() and int(order) < dump.orders):
+            raise TraceError(f"{where}: free list {key!r} is no 'order,type'")
         pfns = integers(value, f"{where}: free list {key!r}")
-        size = 1 << order
-        if len(pfns) and (
-            pfns.min() < start or pfns.max() + size > end or (pfns % size).any()
-        ):
+        size = 1 << int(order)
+        if np.any((pfns < start) | (pfns + size > end) | (pfns % size != 0)):
             raise TraceError(
                 f"{where}: free list {key!r} holds blocks outside the zone or not "
                 "aligned to their order: the file is damaged"
             )
-        lists[order, mt] = pfns
+        lists[int(order), int(dump.types[int(mt) % _MOST_TYPES])] = pfns
+        pages += size * len(pfns)
+    if _mark(lists, dump.max_pfn).sum() != pages:
+        raise TraceError(f"{where}: free blocks overlap: the file is damaged")
     return lists
 
 
-def _cpu_lists(record: Mapping[str, Any], where: str) -> FreeLists:
-    """Blocks on per-CPU lists; list 3 * order + type, 12 and up for huge pages."""
+def _cpu_lists(record: Mapping[str, Any], where: str) -> tuple[Lists, int]:
+    """Blocks on per-CPU lists (3 * order + type, 12 and up for huge pages); batch."""
     lists: dict[tuple[int, int], list[Ints]] = {}
+    batch = 1
     for cpu in take(record, "pcp", list, where):
+        batch = number(cpu, "batch", where)
         for key, value in take(cpu, "lists", dict, where).items():
-            index = int(key) if key.isdigit() else 0
+            index = int(key) if key.isdecimal() else 0
             order = index // 3 if index < 12 else HUGE_ORDER
             pfns = integers(value, f"{where}: per-CPU list {key!r}")
             lists.setdefault((order, 0), []).append(pfns)
-    return {key: np.concatenate(parts) for key, parts in lists.items()}
+    return {key: np.concatenate(parts) for key, parts in lists.items()}, batch
 
 
-def _mark(lists: FreeLists, max_pfn: int) -> Bools:
+def _mark(lists: Lists, max_pfn: int) -> Bools:
     """Mark all pages of the blocks on some lists."""
     marked = np.zeros(max_pfn, np.bool_)
     for (order, _), pfns in lists.items():
@@ -221,49 +266,49 @@ def _mark(lists: FreeLists, max_pfn: int) -> Bools:
 def _lru_pages(lru: Bools, head: Bools, in_use: Bools, idle: Bools) -> Bools:
     """Pages whose lru bit is set; the head of a large folio covers its tails."""
     marked = lru & ~idle
-    tail = ~in_use & ~lru & ~head & ~idle
-    # Next page at or behind each that is no tail.
-    stops = np.flatnonzero(~tail)
-    for first in np.flatnonzero(marked & head):
-        after = np.searchsorted(stops, first, "right")
-        stop = int(stops[after]) if after < len(stops) else len(tail)
-        order = (stop - int(first)).bit_length() - 1
-        alignment = (int(first) & -int(first)).bit_length() - 1 if first else order
-        marked[first : first + (1 << min(order, alignment))] = True
+    ends = np.flatnonzero(in_use | lru | head | idle)
+    for first in np.flatnonzero(marked & head).tolist():
+        after = int(np.searchsorted(ends, first, "right"))
+        end = int(ends[after]) if after < len(ends) else len(lru)
+        order = (end - first).bit_length() - 1
+        if first:
+            order = min(order, (first & -first).bit_length() - 1)
+        marked[first : first + (1 << order)] = True
     return marked
 
 
-def _zone(
-    record: Mapping[str, Any],
-    about: Mapping[str, Any],
-    state: Mapping[str, Any],
-    version: tuple[int, int],
-    free: FreeLists,
-    lru: Bools,
-    types: Ints,
-    where: str,
-) -> ZoneState:
-    start = take(record, "zone_start_pfn", int, where)
-    pages = take(record, "spanned_pages", int, where)
-    order = about.get("page_block_order") or state.get("pageblock_order") or 9
-    marks = integers(record.get("watermark"), f"{where}: watermark")
-    blocks = integers(state.get("pageblock_migratetype"), f"{where}: pageblock types")
-    blocks = blocks[start >> order : ((start + pages - 1) >> order) + 1]
-    known = types[np.minimum(blocks, len(types) - 1)]
-    return ZoneState(
-        name=take(record, "name", str, where),
-        kernel=profile_of(version),
-        start_pfn=start,
-        pages=pages,
-        managed=take(record, "managed_pages", int, where),
-        cpus=take(about, "cpus", int, where),
-        pageblock_order=order,
-        max_page_order=int(state.get("nr_orders", 11)) - 1,
-        watermarks=(int(marks[0]), int(marks[1]), int(marks[2])),
-        boost=int(record.get("watermark_boost", 0)),
-        nr_reserved_high=int(record.get("nr_reserved_highatomic", 0)),
-        free_lists={key: pfns for key, pfns in free.items() if key[1] != ISOLATE},
-        pageblock_types=np.where(known == ISOLATE, MOVABLE, known).astype(np.uint8),
-        blocks=np.empty((0, 2), np.int64),
-        lru=np.flatnonzero(lru[start : start + pages]) + start,
-    )
+def _inside(marked: Bools, record: Mapping[str, Any], where: str) -> Ints:
+    """Marked pages of a zone."""
+    start = number(record, "zone_start_pfn", where)
+    pages = number(record, "spanned_pages", where)
+    return np.flatnonzero(marked[start : start + pages]) + start
+
+
+def _geometry(
+    dump: _Dump, record: Mapping[str, Any], order: int, where: str
+) -> dict[str, Any]:
+    """What the record of a zone says as it is."""
+    start = number(record, "zone_start_pfn", where)
+    pages = number(record, "spanned_pages", where)
+    marks = integers(record.get("watermark"), f"{where}: 'watermark'").tolist()
+    blocks = integers(
+        dump.content.get("pageblock_migratetype"),
+        f"{dump.path}: 'pageblock_migratetype'",
+    )[start >> order : ((start + pages - 1) >> order) + 1]
+    if len(marks) != 3 or len(blocks) <= (pages - 1) >> order:
+        raise TraceError(
+            f"{where}: three watermarks and a type for every pageblock are needed, "
+            f"found {len(marks)} and {len(blocks)}: the file is damaged"
+        )
+    types = dump.types[np.clip(blocks, 0, _MOST_TYPES - 1)]
+    return {
+        "name": take(record, "name", str, where),
+        "start_pfn": start,
+        "pages": pages,
+        "managed": number(record, "managed_pages", where),
+        "watermarks": tuple(marks),
+        "boost": number(record, "watermark_boost", where, default=0),
+        "nr_reserved_high": number(record, "nr_reserved_highatomic", where, default=0),
+        "pageblock_types": np.where(types == ISOLATED, MOVABLE, types).astype(np.uint8),
+        "blocks": np.empty((0, 2), np.int64),
+    }

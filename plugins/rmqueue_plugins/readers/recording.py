@@ -1,0 +1,160 @@
+"""A recording folder to a `Recording`: the window, its requests, and notes on both."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rmqueue.errors import TraceError
+from rmqueue.types import RecordedZone, Recording
+from rmqueue_plugins.readers import cache
+from rmqueue_plugins.readers.events import ALLOC, MARK, Events, Trace
+from rmqueue_plugins.readers.folder import (
+    ABOUT,
+    STATES,
+    TRACES,
+    find,
+    input_files,
+    need,
+    read_json,
+    take,
+)
+from rmqueue_plugins.readers.requests import convert
+from rmqueue_plugins.readers.state import read_end_free, read_start
+from rmqueue_plugins.readers.tracefs import parse, read_text
+
+FIRST_MARK, LAST_MARK = "RMQ SNAP_start", "RMQ SNAP_end"
+#: More takes than this of pages in use, and trace and state do not belong together.
+MISFIT_SHARE = 0.02
+_SAYS = {
+    "bypassed": "frees went past a busy per-CPU list",
+    "isolated": "free blocks were taken by compaction: movable requests",
+    "isolations_not_found": "ranges were compacted in a way that cannot be told",
+    "captured": "allocations came straight from a free: requests",
+    "silently_taken": "frees of pages that left the lists unseen: movable requests",
+    "freed_unseen": "takes of pages whose free was not seen: freed before",
+    "drained_free": "drained pages were free already: left out",
+}
+
+
+def accepts(path: Path) -> bool:
+    """Whether a path looks like a recording folder."""
+    return path.is_dir() and find(path, (ABOUT, *STATES, *TRACES)) is not None
+
+
+def read(path: Path) -> Recording:
+    """Read a recording folder, or take what was made of it before.
+
+    Parameters
+    ----------
+    path : Path
+        Folder with ``recording.json``, ``state-start.json.xz``, ``pages-start.npz`` and
+        ``trace.txt.xz`` or ``trace.txt``; ``state-end.json.xz`` is used if it is there.
+
+    Raises
+    ------
+    TraceError
+        A file is missing, damaged, or does not fit the others.
+    """
+    if not path.is_dir():
+        raise TraceError(f"{path}: a recording is a folder: name the folder")
+    return cache.through(input_files(path), lambda: convert_folder(path), str(path))
+
+
+def convert_folder(folder: Path) -> Recording:
+    """Read a recording folder, always from its files."""
+    about = read_json(need(folder, (ABOUT,)))
+    name = take(about, "name", str, str(folder / ABOUT))
+    start = read_start(folder, about)
+    path = need(folder, TRACES)
+    trace = parse(read_text(path), str(path))
+    events = choose_window(trace, about)
+    zones = convert(events, start, read_end_free(folder, start.max_pfn))
+    _refuse(zones, trace)
+    notes = (*_window_notes(about), *_trace_notes(trace), *_inferred_notes(zones))
+    return Recording(name, str(folder), start.kernel, zones, notes)
+
+
+def choose_window(trace: Trace, about: Mapping[str, Any]) -> Events:
+    """Events between the two states: what is replayed.
+
+    Notes
+    -----
+    The state at the start was taken at the marker ``RMQ SNAP_start``, that at the end
+    at ``RMQ SNAP_end``; `closure.end_cut.handshake_events_applied` lines behind it had
+    still an effect.  A trace that is itself a window (`window` in recording.json) ends
+    with its last line.
+    """
+    marks = {text: index for index, text in reversed(trace.marks)}
+    if FIRST_MARK not in marks:
+        raise TraceError(
+            f"{trace.name}: no line 'tracing_mark_write: {FIRST_MARK}': it must say "
+            "where in the trace the start state was taken"
+        )
+    first, last = marks[FIRST_MARK], marks.get(LAST_MARK, len(trace.events))
+    if LAST_MARK not in marks and "window" not in about:
+        raise TraceError(
+            f"{trace.name}: no line 'tracing_mark_write: {LAST_MARK}': the trace is cut "
+            f"off; if it is meant to be a part, say so by a 'window' in {ABOUT}"
+        )
+    chosen = np.zeros(len(trace.events), np.bool_)
+    chosen[first:last] = True
+    if LAST_MARK in marks:
+        behind = trace.events["line"] - trace.events["line"][last]
+        chosen |= (behind > 0) & (behind <= _handshake(about))
+    failed = (trace.events["kind"] == ALLOC) & (trace.events["pfn"] == 0)
+    window: Events = trace.events[chosen & (trace.events["kind"] != MARK) & ~failed]
+    return window
+
+
+def _handshake(about: Mapping[str, Any]) -> int:
+    """Lines behind the last marker that had an effect on the end state."""
+    match about:
+        case {"closure": {"end_cut": {"handshake_events_applied": int(lines)}}}:
+            return lines
+    return 0
+
+
+def _refuse(zones: tuple[RecordedZone, ...], trace: Trace) -> None:
+    """Refuse a trace that cannot have begun at the start state."""
+    takes = sum(zone.recorded["pages"] for zone in zones)
+    unseen = sum(zone.recorded["inferred"].get("freed_unseen", 0) for zone in zones)
+    if not takes:
+        raise TraceError(
+            f"{trace.name}: nothing is requested from the zones of the start state: "
+            "trace and state are of different recordings, or the trace is too short"
+        )
+    if unseen > 10 and unseen > MISFIT_SHARE * takes:
+        raise TraceError(
+            f"{trace.name}: {unseen} of {takes} requests take pages that are in use: "
+            "trace and start state are of different recordings, or events were lost"
+        )
+
+
+def _window_notes(about: Mapping[str, Any]) -> list[str]:
+    match about.get("window"):
+        case {"of": str(whole), "lines": int(lines)}:
+            return [f"a window: the first {lines:,} lines of {whole}"]
+    return []
+
+
+def _trace_notes(trace: Trace) -> list[str]:
+    notes = []
+    for problem, found in (
+        ("could not be read", trace.broken),
+        ("say that events were lost", trace.lost),
+    ):
+        if found:
+            notes.append(f"{len(found)} lines {problem}, the first is {found[0][0]}")
+    return notes
+
+
+def _inferred_notes(zones: tuple[RecordedZone, ...]) -> list[str]:
+    counts: Counter[str] = Counter()
+    for zone in zones:
+        counts.update(zone.recorded["inferred"])
+    return [f"{counts[key]:,} {says}" for key, says in _SAYS.items() if counts[key]]

@@ -1,0 +1,19 @@
+"""Reporters: text for mails and terminals, markdown, JSON, CSV."""
+
+from __future__ import annotations
+
+from rmqueue.export import as_csv, as_json
+from rmqueue.hookspecs import hookimpl
+from rmqueue.report import markdown, text
+from rmqueue.types import Reporter
+
+
+@hookimpl
+def rmqueue_reporters() -> list[Reporter]:
+    """Register the reporters of this module."""
+    return [
+        Reporter("terminal", "Plain text in columns, for mails.", ".txt", text),
+        Reporter("markdown", "A markdown table.", ".md", markdown),
+        Reporter("json", "Everything, for programs.", ".json", as_json),
+        Reporter("csv", "A line per strategy and seed.", ".csv", as_csv),
+    ]
