@@ -81,6 +81,7 @@ STRATEGY = Strategy(
     summary="Claim the block of the largest buddy, or take one page out of that buddy.",
     fallback=fallback,
     linux="c0cd6f557b90 (6.10 to 6.14)",
+    kernel="6.14",
     references=(
         'Linux c0cd6f557b90 ("mm: page_alloc: fix freelist movement during block '
         'conversion")',

@@ -124,6 +124,7 @@ STRATEGY = Strategy(
     summary="Move all free pages of the block over, whether it is converted or not.",
     fallback=fallback,
     linux="2dd482ba627d (up to 6.9)",
+    kernel="6.9",
     references=("Linux 2dd482ba627d and before: __rmqueue_fallback()",),
     mixed_lists=True,
 )

@@ -48,6 +48,7 @@ STRATEGY = Strategy(
     summary="Claim top-down, else steal; remember within a batch what worked.",
     fallback=fallback,
     linux="90abee6d7895 (6.15, stable 6.10+)",
+    kernel="6.14",
     references=(
         'Linux 90abee6d7895 ("mm: page_alloc: speed up fallbacks in rmqueue_bulk()")',
     ),

@@ -33,6 +33,7 @@ STRATEGY = Strategy(
     summary="Claim top-down, else steal the smallest buddy; again for every page.",
     fallback=fallback,
     linux="c2f6ea38fc1b (6.15-rc1)",
+    kernel="6.14",
     references=(
         'Linux c2f6ea38fc1b ("mm: page_alloc: don\'t steal single pages from biggest '
         'buddy")',

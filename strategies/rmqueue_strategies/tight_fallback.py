@@ -74,6 +74,7 @@ STRATEGY = Strategy(
     summary="Remembered fallback with a tighter search for blocks to claim.",
     fallback=fallback,
     linux="patch 2/2 and what followed (6.16 to 7.3)",
+    kernel="7.3",
     references=("Linux 7.3: __rmqueue_claim(), find_suitable_fallback()",),
 )
 

@@ -1,6 +1,6 @@
 """The one door to numba: options, the cache and its digest, raw memory access.
 
-No other module names numba.  With ``NUMBA_DISABLE_JIT=1`` everything here becomes plain
+No other module names numba, but `rmqueue.mm.linking`, its other half.  With ``NUMBA_DISABLE_JIT=1`` everything here becomes plain
 Python over the same memory, so a debugger can step from a replay into a strategy.
 
 Environment
@@ -26,13 +26,13 @@ from typing import Any, TypeVar, cast, overload
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import _dynfunc, types
+from numba import types
 from numba.core import cgutils, config
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
-from numba.core.compiler_machinery import PassManager, register_pass
-from numba.core.typed_passes import NativeLowering
+from numba.core.compiler import CompilerBase
+from numba.core.errors import NumbaError
 from numba.extending import intrinsic
+
+from rmqueue.mm.linking import BrickCompiler, ColdCompiler, EntryCompiler
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,8 +40,10 @@ ENABLED = not config.DISABLE_JIT
 CHECKED = os.environ.get("RMQUEUE_BOUNDSCHECK", "0") == "1"
 OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": CHECKED}
 
+#: What the compiler raises.
+COMPILE_ERRORS = (NumbaError,)
+
 I64 = types.int64
-U64 = types.uint64
 
 
 def cache_root() -> Path:
@@ -100,101 +102,9 @@ def jit(
         registers left for the path that is taken 97 times in 100.
     """
     if function is not None:
-        return _compile(function, _BrickCompiler)
-    compiler = _ColdCompiler if cold else _BrickCompiler
+        return _compile(function, BrickCompiler)
+    compiler = ColdCompiler if cold else BrickCompiler
     return lambda f: _compile(f, compiler, forceinline=forceinline)
-
-
-class _BrickLibrary(JITCodeLibrary):  # type: ignore[misc]
-    """Code that is only ever linked into an entry point.
-
-    Optimising and assembling every function by itself, with all that it calls, takes
-    most of a cold start; the entry point does it once for everything.
-    """
-
-    def finalize(self) -> None:
-        """Keep the code as it was lowered."""
-        self._raise_if_finalized()
-        self._finalize_dynamic_globals()
-        self._finalized = True
-
-
-@ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-def _refuse_call(module: Any, args: Any, kwargs: Any) -> None:
-    """Return NULL, so that Python raises SystemError: call bricks from jitted code."""
-
-
-def _not_executable(library: Any, fndesc: Any, env: Any) -> Any:
-    """Stand in for a brick that is called from Python: there is no code to run."""
-    address = ctypes.cast(_refuse_call, ctypes.c_void_p).value
-    module, name = fndesc.lookup_module(), fndesc.qualname
-    return _dynfunc.make_function(module, name, "", address, env, (library,))
-
-
-class _ColdLibrary(_BrickLibrary):
-    """Code that stays a function of its own."""
-
-    def add_ir_module(self, ir_module: Any) -> None:
-        """Forbid inlining of whatever the module defines."""
-        for function in ir_module.functions:
-            if not function.is_declaration:
-                function.attributes.add("noinline")
-        super().add_ir_module(ir_module)
-
-
-class _EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
-    """An entry point with all bricks that it reaches, each linked once."""
-
-    def finalize(self) -> None:
-        """Gather what the bricks link in turn, then optimise and assemble."""
-        libraries = self._linking_libraries
-        for library in libraries:  # grows as it is walked
-            libraries.extend(
-                more for more in library._linking_libraries if more not in libraries
-            )
-        super().finalize()
-
-
-def _lowering_into(library: type[Any], name: str) -> type[CompilerBase]:
-    """Make a compiler whose code goes to one kind of library."""
-
-    @register_pass(mutates_CFG=True, analysis_only=False)  # type: ignore[untyped-decorator]
-    class Lowering(NativeLowering):  # type: ignore[misc]
-        _name = name
-
-        def run_pass(self, state: Any) -> bool:
-            if state.library is None:
-                state.library = library(
-                    state.targetctx.codegen(), state.func_id.func_name
-                )
-                state.library.enable_object_caching()
-            if issubclass(library, _BrickLibrary):
-                state.targetctx.get_executable = _not_executable
-            return cast("bool", super().run_pass(state))
-
-    class Compiler(CompilerBase):  # type: ignore[misc]
-        def define_pipelines(self) -> list[Any]:
-            builder = DefaultPassBuilder
-            manager = PassManager(name)
-            for define in (
-                builder.define_untyped_pipeline,
-                builder.define_typed_pipeline,
-                builder.define_nopython_lowering_pipeline,
-            ):
-                manager.passes.extend(define(self.state).passes)
-            manager.passes = [
-                (Lowering if made_by is NativeLowering else made_by, words)
-                for made_by, words in manager.passes
-            ]
-            manager.finalize()
-            return [manager]
-
-    return Compiler
-
-
-_BrickCompiler = _lowering_into(_BrickLibrary, "rmqueue_brick_lowering")
-_ColdCompiler = _lowering_into(_ColdLibrary, "rmqueue_cold_lowering")
-_EntryCompiler = _lowering_into(_EntryLibrary, "rmqueue_entry_lowering")
 
 
 def _compile(function: F, compiler: type[CompilerBase], **options: object) -> F:
@@ -236,7 +146,7 @@ def entry(*signature: Any, folder: Path | None = None) -> Callable[[F], F]:
             done = numba.njit(
                 signature[0](*signature[1:]),
                 cache=True,
-                pipeline_class=_EntryCompiler,
+                pipeline_class=EntryCompiler,
                 **OPTIONS,
             )
             return cast("F", done(function))

@@ -110,8 +110,8 @@ _SCALARS = (
     # geometry, relative to base
     *("base", "start", "end", "nr_index", "heads", "max_order"),
     *("pageblock_order", "pageblock_pages", "nr_types", "cpus", "huge_order"),
-    # state
-    *("managed", "nr_free", "nr_free_cma", "nr_free_highatomic"),
+    # state; unaccounted: pages in use before a recording began, in blocks of no name
+    *("unaccounted", "managed", "nr_free", "nr_free_cma", "nr_free_highatomic"),
     *("nr_reserved_highatomic", "flags", "wakeups"),
     *("wmark_min", "wmark_low", "wmark_high", "wmark_promo", "boost"),
     # configuration

@@ -151,10 +151,10 @@ def _prefixes(block: Block) -> tuple[Ints, Ints, dict[str, Ints]]:
 
 
 def _is_aligned(events: Events) -> Bools:
-    """Whether blocks begin at a multiple of their size; fallbacks of 6.9 may not."""
+    """Whether blocks begin at a multiple of their size."""
     size = 1 << np.maximum(events["order"].astype(np.int64), 0)
     aligned: Bools = (events["pfn"] < 0) | (events["pfn"] % size == 0)
-    return aligned | (events["kind"] == FALLBACK)
+    return aligned
 
 
 def _next_colon(block: Block, at: Ints) -> Ints:

@@ -1,0 +1,189 @@
+"""A strategy ready to run: its parameters and state as a record, and compiled code."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Literal, get_args, get_origin
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel
+
+from rmqueue.config import StrategyConfig
+from rmqueue.errors import PluginError, UsageError
+from rmqueue.mm.jit import COMPILE_ERRORS, is_compiled
+from rmqueue.mm.profile import PROFILES
+from rmqueue.mm.strategy import compile_strategy
+from rmqueue.registry import Registry, default_registry
+from rmqueue.runner import Fallback
+from rmqueue.types import Strategy
+from rmqueue.validation import validated
+
+
+class BoundStrategy:
+    """A strategy with its parameters, compiled, and with a state of its own.
+
+    Parameters
+    ----------
+    strategy : str, Strategy or StrategyConfig
+        Name of an installed strategy, the record itself (default parameters), or a name
+        with parameters.
+    kernel : str
+        Kernel profile that it will run on.
+    registry : Registry or None
+        Where names are looked up; None: what is installed.
+
+    Attributes
+    ----------
+    strategy : Strategy
+        The record.
+    params : pydantic.BaseModel
+        Its checked parameters.
+    state : ndarray, shape (1,)
+        The record that jitted code sees as ``st``: parameters, then state fields.
+    fallback : callable
+        The compiled function.
+
+    Raises
+    ------
+    UsageError
+        No strategy of that name, wrong parameters, or a kernel that cannot run it.
+    PluginError
+        It does not compile, or its parameters cannot be handed to compiled code.
+    """
+
+    def __init__(
+        self,
+        strategy: str | Strategy | StrategyConfig,
+        kernel: str,
+        registry: Registry | None = None,
+    ) -> None:
+        values: Any = {}
+        if isinstance(strategy, StrategyConfig):
+            values, strategy = strategy.params, strategy.name
+        if isinstance(strategy, str):
+            strategy = (registry or default_registry()).strategy(strategy)
+        self.strategy = strategy
+        check_pair(strategy, kernel)
+        source = f"strategy {strategy.name!r}"
+        self.params = validated(strategy.parameters, values, source, "params")
+        self.state = initial_state(strategy, self.params)
+        self.fallback = compiled(strategy, self.state.dtype)
+
+
+def check_pair(strategy: Strategy, kernel: str) -> None:
+    """Refuse a strategy that needs lists which a kernel profile does not have."""
+    if strategy.mixed_lists and not PROFILES[kernel].mixed_lists:
+        able = " or ".join(name for name, p in PROFILES.items() if p.mixed_lists)
+        raise UsageError(
+            f"strategy {strategy.name!r} leaves blocks on lists of another type, "
+            f"which kernel {kernel} does not allow: use kernel {able}"
+        )
+
+
+def initial_state(strategy: Strategy, params: BaseModel) -> npt.NDArray[np.void]:
+    """Return the record of a strategy: its parameters, and its state, all zero.
+
+    Raises
+    ------
+    PluginError
+        A parameter is neither a number nor yes/no, a type of a state field does not
+        exist, or a name is used twice.
+    """
+    fields = [
+        (name, parameter_type(strategy.name, name, info.annotation))
+        for name, info in type(params).model_fields.items()
+    ]
+    try:
+        dtype = np.dtype([*fields, *strategy.state] or [("unused", "i8")], align=True)
+    except (TypeError, ValueError) as error:
+        raise PluginError(
+            f"strategy {strategy.name!r}: its state {strategy.state!r} is no record: "
+            f"{error}: give (name, numpy dtype) pairs like ('tries', 'i8')"
+        ) from None
+    state = np.zeros(1, dtype)
+    for name, _ in fields:
+        state[name] = getattr(params, name)
+    return state
+
+
+def parameter_type(strategy: str, name: str, annotation: Any) -> str:
+    """Numpy type of a parameter in the strategy's record."""
+    kinds = {type(value) for value in get_args(annotation)}
+    if get_origin(annotation) is not Literal:
+        kinds = {annotation} if isinstance(annotation, type) else set()
+    if kinds == {bool}:
+        return "?"
+    if kinds and all(issubclass(kind, (int, enum.IntEnum)) for kind in kinds):
+        return "i8"
+    if kinds and all(issubclass(kind, (int, float)) for kind in kinds):
+        return "f8"
+    raise PluginError(
+        f"strategy {strategy!r}: parameter {name!r} is of type {annotation}: compiled "
+        "code takes int, float and bool"
+    )
+
+
+def compiled(strategy: Strategy, state: np.dtype[Any]) -> Fallback:
+    """Compile a strategy, or say in its name what is wrong with it."""
+    if not is_compiled(strategy.fallback):
+        raise PluginError(
+            f"strategy {strategy.name!r}: its function "
+            f"{getattr(strategy.fallback, '__name__', strategy.fallback)!r} is not "
+            "decorated: put @jit of rmqueue.mm.jit above it"
+        )
+    try:
+        return compile_strategy(strategy.fallback, state)
+    except (*COMPILE_ERRORS, KeyError) as error:
+        raise PluginError(
+            f"strategy {strategy.name!r} does not compile: {reason_of(error, state)}"
+        ) from error
+
+
+def reason_of(error: Exception, state: np.dtype[Any]) -> str:
+    """Say what a compiler's error means: the complaint, the file and the line."""
+    if isinstance(error, KeyError):
+        known = ", ".join(state.names or ())
+        return f"no record has a field {error}: its own ones are {known}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = [line for line in lines if not line.startswith(_NOISE)]
+    where = [line for line in lines if line.startswith('File "')]
+    place = where[-1].removeprefix("File ").rstrip(":") if where else ""
+    complaint = said[-1] if said and place else " ".join(said[:2])
+    meaningful = [line for line in said if not line.startswith(("def ", "<source"))]
+    complaint = next((line for line in meaningful if _is_complaint(line)), complaint)
+    return f"{complaint} ({place})" if place else complaint
+
+
+_NOISE = (
+    "Failed in",
+    "During:",
+    'File "',
+    "- Resolution failure",
+    "Enable logging",
+    "This error may have been caused",
+    "^",
+)
+
+
+def _is_complaint(line: str) -> bool:
+    """Whether a line of a compiler's error says what is wrong."""
+    return any(
+        word in line
+        for word in (
+            "Unknown attribute",
+            "NameError",
+            "not defined",
+            "Untyped global",
+            "No implementation",
+            "Cannot unify",
+            "cannot unify",
+            "Invalid use",
+            "Unsupported",
+            "unsupported",
+            "No conversion",
+            "missing a required argument",
+            "too many positional",
+            "Use of unsupported",
+        )
+    )

@@ -1,0 +1,105 @@
+"""How compiled functions are put together: the other half of `rmqueue.mm.jit`.
+
+A *brick* is lowered once and kept as it is; an *entry point* gathers all bricks that it
+reaches, and only then LLVM optimises and assembles, once for everything.  By itself
+numba would do so for every function, with all that it calls: most of a cold start.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, cast
+
+from numba import _dynfunc
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.typed_passes import NativeLowering
+
+
+class BrickLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """Code that is only ever linked into an entry point."""
+
+    def finalize(self) -> None:
+        """Keep the code as it was lowered."""
+        self._raise_if_finalized()
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
+@ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+def _refuse_call(module: Any, args: Any, kwargs: Any) -> None:
+    """Return NULL, so that Python raises SystemError: call bricks from jitted code."""
+
+
+def _not_executable(library: Any, fndesc: Any, env: Any) -> Any:
+    """Stand in for a brick that is called from Python: there is no code to run."""
+    address = ctypes.cast(_refuse_call, ctypes.c_void_p).value
+    module, name = fndesc.lookup_module(), fndesc.qualname
+    return _dynfunc.make_function(module, name, "", address, env, (library,))
+
+
+class ColdLibrary(BrickLibrary):
+    """Code that stays a function of its own."""
+
+    def add_ir_module(self, ir_module: Any) -> None:
+        """Forbid inlining of whatever the module defines."""
+        for function in ir_module.functions:
+            if not function.is_declaration:
+                function.attributes.add("noinline")
+        super().add_ir_module(ir_module)
+
+
+class EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """An entry point with all bricks that it reaches, each linked once."""
+
+    def finalize(self) -> None:
+        """Gather what the bricks link in turn, then optimise and assemble."""
+        libraries = self._linking_libraries
+        for library in libraries:  # grows as it is walked
+            libraries.extend(
+                more for more in library._linking_libraries if more not in libraries
+            )
+        super().finalize()
+
+
+def _lowering_into(library: type[Any], name: str) -> type[CompilerBase]:
+    """Make a compiler whose code goes to one kind of library."""
+
+    @register_pass(mutates_CFG=True, analysis_only=False)  # type: ignore[untyped-decorator]
+    class Lowering(NativeLowering):  # type: ignore[misc]
+        _name = name
+
+        def run_pass(self, state: Any) -> bool:
+            if state.library is None:
+                state.library = library(
+                    state.targetctx.codegen(), state.func_id.func_name
+                )
+                state.library.enable_object_caching()
+            if issubclass(library, BrickLibrary):
+                state.targetctx.get_executable = _not_executable
+            return cast("bool", super().run_pass(state))
+
+    class Compiler(CompilerBase):  # type: ignore[misc]
+        def define_pipelines(self) -> list[Any]:
+            builder = DefaultPassBuilder
+            manager = PassManager(name)
+            for define in (
+                builder.define_untyped_pipeline,
+                builder.define_typed_pipeline,
+                builder.define_nopython_lowering_pipeline,
+            ):
+                manager.passes.extend(define(self.state).passes)
+            manager.passes = [
+                (Lowering if made_by is NativeLowering else made_by, words)
+                for made_by, words in manager.passes
+            ]
+            manager.finalize()
+            return [manager]
+
+    return Compiler
+
+
+BrickCompiler = _lowering_into(BrickLibrary, "rmqueue_brick_lowering")
+ColdCompiler = _lowering_into(ColdLibrary, "rmqueue_cold_lowering")
+EntryCompiler = _lowering_into(EntryLibrary, "rmqueue_entry_lowering")

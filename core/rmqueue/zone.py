@@ -1,0 +1,516 @@
+"""The friendly object over ``mm/``: a zone that one can ask for pages and look into.
+
+>>> zone = Zone(ZoneConfig(pages=2048), strategy="remembered-fallback")
+>>> zone.alloc(migratetype="movable")
+0
+>>> zone.alloc(migratetype="unmovable")  # claims the other block of order 10
+1024
+>>> zone.free(0)
+>>> zone.free_list(10, "movable")
+array([0])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rmqueue import runner
+from rmqueue.binding import BoundStrategy
+from rmqueue.config import StrategyConfig, ZoneConfig
+from rmqueue.errors import InvariantError, StrategyError
+from rmqueue.measures import FallbackMatrix, HoldStats, ReplayResult
+from rmqueue.mm.boot import boot
+from rmqueue.mm.mmzone import (
+    BLOCKS_MASK,
+    BLOCKS_SHIFT,
+    BUDDY_LISTS,
+    LRU_SHIFT,
+    NR_TYPES,
+    PAGES_MASK,
+    PAGES_SHIFT,
+    PCP_LISTS,
+    PCP_ORDER_LISTS,
+)
+from rmqueue.mm.replay import NO_PAGE
+from rmqueue.mm.vmstat import COUNTERS
+from rmqueue.ops import ALLOC, BULK, CHECK, FREE, PCP_ALLOC, PCP_FREE, SET_LRU, as_ops
+from rmqueue.procfs import buddyinfo, pagetypeinfo
+from rmqueue.registry import Registry
+from rmqueue.request import (
+    check_block,
+    check_cpu,
+    check_order,
+    flag_bits,
+    type_index,
+)
+from rmqueue.restore import open_state
+from rmqueue.storage import ZoneStorage
+from rmqueue.types import Strategy, ZoneState
+
+MATRICES = ("claims", "steals", "pollute")
+PAGEBLOCK_DTYPE = np.dtype(
+    [("type", "u1"), ("free_blocks", "i8"), ("free_pages", "i8"), ("lru_pages", "i8")]
+)
+
+
+class Zone:
+    """A zone, booted: all its memory is free.
+
+    Parameters
+    ----------
+    config : ZoneConfig
+        Geometry, kernel profile and settings.
+    strategy : str, Strategy or StrategyConfig
+        What to do when the lists of a migratetype are empty.
+    registry : Registry or None
+        Where names are looked up; None: what is installed.
+
+    Attributes
+    ----------
+    config : ZoneConfig
+        As given.
+    name : str
+        ``"Normal"``, or what the recorded kernel calls it.
+
+    Raises
+    ------
+    UsageError
+        The strategy does not exist, or cannot run on this kernel profile.
+    """
+
+    def __init__(
+        self,
+        config: ZoneConfig,
+        strategy: str | Strategy | StrategyConfig = "remembered-fallback",
+        registry: Registry | None = None,
+    ) -> None:
+        self._bind(config, ZoneStorage(config), strategy, registry)
+        ranges = self._storage.ranges
+        boot(
+            self._storage.address,
+            ranges.ctypes.data,
+            len(ranges),
+            config.min_free_kbytes,
+        )
+
+    @classmethod
+    def from_state(
+        cls,
+        state: ZoneState,
+        strategy: str | Strategy | StrategyConfig,
+        kernel: str | None = None,
+        registry: Registry | None = None,
+    ) -> Zone:
+        """Make a zone in a state that was recorded on a running kernel.
+
+        Parameters
+        ----------
+        state : ZoneState
+            The recorded state; slot `i` of a replay holds its block `i`.
+        strategy : str, Strategy or StrategyConfig
+            As of `Zone`.
+        kernel : str or None
+            Kernel profile to run on; None: that of the recording.
+        registry : Registry or None
+            As of `Zone`.
+
+        Raises
+        ------
+        TraceError
+            The state contradicts itself.
+        """
+        zone = cls.__new__(cls)
+        config, storage = open_state(state, kernel or state.kernel)
+        zone._bind(config, storage, strategy, registry, state.name)
+        zone._slots = (state.blocks[:, 0] - zone._base).astype(np.uint32)
+        return zone
+
+    def _bind(
+        self,
+        config: ZoneConfig,
+        storage: ZoneStorage,
+        strategy: str | Strategy | StrategyConfig,
+        registry: Registry | None,
+        name: str = "Normal",
+    ) -> None:
+        self.config, self.name = config, name
+        self._storage = storage
+        self._record = storage.record[0]
+        self._bound = BoundStrategy(strategy, config.kernel, registry)
+        self._record["strategy_state"] = self._bound.state.ctypes.data
+        self._base = int(self._record["base"])
+        self._slots = np.full(0, NO_PAGE, np.uint32)
+
+    @property
+    def strategy(self) -> Strategy:
+        """The strategy that this zone falls back on."""
+        return self._bound.strategy
+
+    # Requests --------------------------------------------------------------------
+
+    def alloc(
+        self,
+        order: int = 0,
+        migratetype: str | int = "unmovable",
+        cpu: int | None = None,
+        lru: bool | None = None,
+        flags: int | Iterable[str] = (),
+    ) -> int | None:
+        """Ask for one block.
+
+        Parameters
+        ----------
+        order : int
+            The block has ``2**order`` pages.
+        migratetype : str or int
+            ``"unmovable"``, ``"movable"`` or ``"reclaimable"``.
+        cpu : int or None
+            Go through the per-CPU lists of this CPU; None: straight to the free lists.
+        lru : bool or None
+            Put the pages on an LRU list, where the allocator takes them for movable;
+            None: if the request is movable.
+        flags : iterable of str, or int
+            Names of `rmqueue.request.FLAGS` like ``"nofragment"``, or their bits.
+
+        Returns
+        -------
+        int or None
+            First page of the block [pfn]; None if there is none to be had.
+
+        Raises
+        ------
+        OrderError
+            The zone has no such order.
+        UsageError
+            The migratetype, CPU or a flag does not exist.
+        StrategyError
+            The strategy returned a page that it cannot have taken from a free list.
+        """
+        a = self._request(order, migratetype, lru, flags)
+        code = ALLOC if cpu is None else PCP_ALLOC
+        slots = np.full(1, NO_PAGE, np.uint32)
+        self._run([(code, a, 0, check_cpu(self.config, cpu))], slots)
+        if slots[0] == NO_PAGE:
+            return None
+        if lru:
+            self._run([(SET_LRU, 0, 0, 1)], slots)
+        return self._base + int(slots[0])
+
+    def alloc_bulk(
+        self,
+        order: int = 0,
+        count: int = 1,
+        migratetype: str | int = "unmovable",
+        lru: bool | None = None,
+        flags: int | Iterable[str] = (),
+    ) -> npt.NDArray[np.int64]:
+        """Ask for a batch under one hold of the zone lock: one rmqueue_bulk().
+
+        Parameters
+        ----------
+        order, migratetype, lru, flags
+            As of `alloc`.
+        count : int
+            Blocks wanted.
+
+        Returns
+        -------
+        ndarray of int64
+            First pages of the blocks, in list order [pfn]; fewer than `count` if the
+            zone ran out.
+
+        Raises
+        ------
+        RmqueueError
+            As of `alloc`.
+        """
+        a = self._request(order, migratetype, lru, flags)
+        slots = np.full(max(count, 0), NO_PAGE, np.uint32)
+        self._run([(BULK, a, 0, len(slots))], slots)
+        got = slots[slots != NO_PAGE]
+        if lru:
+            self._run([(SET_LRU, 0, slot, 1) for slot in range(len(got))], slots)
+        return got.astype(np.int64) + self._base
+
+    def free(self, pfn: int, order: int = 0, cpu: int | None = None) -> None:
+        """Give a block back.
+
+        Parameters
+        ----------
+        pfn : int
+            First page of the block.
+        order : int
+            The order that it was asked for with.
+        cpu : int or None
+            Free to the per-CPU lists of this CPU; None: straight to the free lists.
+
+        Raises
+        ------
+        PfnError
+            The zone has no such page.
+        OrderError
+            The zone has no such order, or the block was given with another.
+        DoubleFreeError
+            The page is free already.
+        NotAllocatedError
+            No block that was given to a caller begins at this page.
+        """
+        check_order(self.config, order)
+        c = check_cpu(self.config, cpu)
+        check_block(self._storage, pfn, order)
+        slots = np.array([pfn - self._base], np.uint32)
+        self._run([(FREE if cpu is None else PCP_FREE, 0, 0, c)], slots)
+
+    def replay(self, ops: Any, record: bool = True) -> ReplayResult:
+        """Run a whole op stream in one jitted call.
+
+        Slots keep their pages until the next replay.
+
+        Parameters
+        ----------
+        ops : ndarray of OPS_DTYPE, or integers of shape (n, 4)
+            See `rmqueue.ops`.
+        record : bool
+            Keep the result of each operation.
+
+        Returns
+        -------
+        ReplayResult
+            What this replay did; operations that ask for something impossible have no
+            effect and are counted in `ReplayResult.misuse`.
+
+        Raises
+        ------
+        TypeError
+            `ops` is no op stream.
+        StrategyError
+            The strategy returned a page that it cannot have taken from a free list; the
+            replay has stopped there.
+        """
+        stream = as_ops(ops)
+        self._slots = runner.grown_slots(self._slots, stream)
+        buffers = runner.make_buffers(
+            self._storage, stream, results=record, checks=False
+        )
+        before = {name: self._record[name].copy() for name in ("cnt", *MATRICES)}
+        self._reset_holds()
+        runner.run_ops(
+            self._storage, self._bound.fallback, stream, self._slots, buffers
+        )
+        self._refuse_fault()
+        return self._result(buffers, before)
+
+    def replay_checked(self, ops: Any) -> runner.Buffers:
+        """As `replay`, but every CHECK records the state of the zone.
+
+        Returns
+        -------
+        runner.Buffers
+            Results of operations, and per CHECK hashes, fields, counters, pageblock
+            types and list lengths, as the golden vectors have them.
+        """
+        stream = as_ops(ops)
+        self._slots = runner.grown_slots(self._slots, stream)
+        buffers = runner.make_buffers(self._storage, stream, results=True, checks=True)
+        runner.run_ops(
+            self._storage, self._bound.fallback, stream, self._slots, buffers
+        )
+        self._refuse_fault()
+        return buffers
+
+    # State -----------------------------------------------------------------------
+
+    def free_list(self, order: int, migratetype: str | int) -> npt.NDArray[np.int64]:
+        """First pages of the blocks on a free list, head to tail [pfn]."""
+        check_order(self.config, order)
+        mt = type_index(migratetype, int(self._record["nr_types"]))
+        return self._list(order * NR_TYPES + mt)
+
+    def pcp_list(self, cpu: int, index: int) -> npt.NDArray[np.int64]:
+        """First pages of the blocks on a per-CPU list, head to tail [pfn].
+
+        `index` is ``3 * order + migratetype`` up to order 3, then the huge-page lists.
+        """
+        check_cpu(self.config, cpu)
+        lists = PCP_ORDER_LISTS + int(self._record["huge_lists"])
+        if not 0 <= index < lists:
+            raise IndexError(f"a CPU has the lists 0 to {lists - 1}, found {index}")
+        return self._list(BUDDY_LISTS + 1 + cpu * PCP_LISTS + index)
+
+    def pcp(self, cpu: int) -> dict[str, int]:
+        """Per-CPU fields of the kernel: count, high, batch and so on [pages]."""
+        check_cpu(self.config, cpu)
+        fields = self._storage.pcps[cpu]
+        return {name: int(fields[name]) for name in fields.dtype.names}
+
+    def pageblock_types(self) -> npt.NDArray[np.uint8]:
+        """Migratetype of each pageblock, from the one that holds the first page."""
+        types: npt.NDArray[np.uint8] = self.pageblocks()["type"].copy()
+        return types
+
+    def pageblocks(self) -> npt.NDArray[np.void]:
+        """Every pageblock: type, free_blocks, free_pages and lru_pages.
+
+        Free blocks are counted where they begin, with all their pages.
+        """
+        shift = self.config.pageblock_order
+        first = int(self._record["start"]) >> shift
+        last = (int(self._record["end"]) - 1) >> shift
+        words = self._storage.words[first : last + 1]
+        rows = np.empty(len(words), PAGEBLOCK_DTYPE)
+        rows["type"] = words & 0xFF
+        rows["free_blocks"] = (words >> BLOCKS_SHIFT) & BLOCKS_MASK
+        rows["free_pages"] = (words >> PAGES_SHIFT) & PAGES_MASK
+        rows["lru_pages"] = (words >> LRU_SHIFT) & PAGES_MASK
+        return rows
+
+    def free_counts(self) -> npt.NDArray[np.uint32]:
+        """Blocks on each free list, shape (orders, types)."""
+        ops = as_ops([(CHECK, 0, 0, 0)])
+        buffers = runner.make_buffers(self._storage, ops, results=False, checks=True)
+        runner.run_ops(self._storage, self._bound.fallback, ops, self._slots, buffers)
+        counts: npt.NDArray[np.uint32] = buffers.counts[0]
+        return counts
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Work counted since boot, by name (SEMANTICS 14)."""
+        return dict(zip(COUNTERS, self._record["cnt"].tolist(), strict=False))
+
+    @property
+    def nr_free(self) -> int:
+        """Pages on the free lists [pages]."""
+        return int(self._record["nr_free"])
+
+    @property
+    def managed(self) -> int:
+        """Pages ever handed to the allocator [pages]."""
+        return int(self._record["managed"])
+
+    @property
+    def watermarks(self) -> dict[str, int]:
+        """Watermarks min, low, high and promo without boost, and the boost [pages]."""
+        marks = {m: int(self._record[f"wmark_{m}"]) for m in _MARKS}
+        return {**marks, "boost": int(self._record["boost"])}
+
+    def buddyinfo(self) -> str:
+        """Free blocks by order, in the layout of /proc/buddyinfo."""
+        return buddyinfo(self.name, self.free_counts())
+
+    def pagetypeinfo(self) -> str:
+        """Free blocks by order and type, in the layout of /proc/pagetypeinfo."""
+        order = self.config.pageblock_order
+        types = self.pageblock_types()
+        return pagetypeinfo(self.name, order, self.free_counts(), types)
+
+    def check(self) -> None:
+        """Check every invariant of the zone (`rmqueue.mm.check`).
+
+        Raises
+        ------
+        InvariantError
+            One is broken: its name, the page, the order, what was expected and found.
+        """
+        from rmqueue.mm.check import INVARIANTS, check_zone
+        from rmqueue.mm.check_lists import BREACH
+
+        breach = np.zeros(1, BREACH)
+        broken = check_zone(self._storage.address, breach.ctypes.data)
+        if broken < 0:
+            return
+        pfn, order, expected, found = (int(value) for value in breach[0])
+        where = None if pfn < 0 else pfn + self._base
+        name, number = list(INVARIANTS.items())[broken]
+        words = f"{expected} ({number})"
+        raise InvariantError(
+            name, where, order if order >= 0 else None, words, str(found)
+        )
+
+    # Settings --------------------------------------------------------------------
+
+    def set_weights(self, costs: Mapping[str, int]) -> None:
+        """Set what a unit of each work counter costs in a lock hold [ps]."""
+        weights = self._record["hold_weights"]
+        weights[:] = 0
+        for index, name in enumerate(COUNTERS):
+            weights[index] = costs.get(name, 0)
+
+    # How it is done --------------------------------------------------------------
+
+    def _request(
+        self,
+        order: int,
+        migratetype: str | int,
+        lru: bool | None,
+        flags: int | Iterable[str],
+    ) -> int:
+        check_order(self.config, order)
+        bits = flag_bits(flags) | (flag_bits(("nolru",)) if lru is False else 0)
+        return order + 256 * type_index(migratetype, 3) + 65536 * bits
+
+    def _run(self, rows: Any, slots: npt.NDArray[np.uint32]) -> None:
+        ops = as_ops(np.array(rows, np.int64).reshape(-1, 4))
+        buffers = runner.make_buffers(self._storage, ops, results=False, checks=False)
+        runner.run_ops(self._storage, self._bound.fallback, ops, slots, buffers)
+        self._refuse_fault()
+
+    def _refuse_fault(self) -> None:
+        fault = runner.fault_of(self._storage)
+        if fault is not None:
+            words, pfn, order = fault
+            raise StrategyError(
+                f"strategy {self.strategy.name!r} {words}: pfn {pfn}, order {order}: "
+                "return what a brick of rmqueue.mm.fallback gave you, or -1; this zone "
+                "takes no further requests"
+            )
+
+    def _list(self, head: int) -> npt.NDArray[np.int64]:
+        at = end = int(self._record["heads"]) + head
+        following, pages = self._storage.links[0::2], []
+        while (at := int(following[at])) != end:
+            pages.append(at)
+        return np.array(pages, np.int64) + self._base
+
+    def _reset_holds(self) -> None:
+        for name in ("hold_count", "hold_total_ps", "hold_worst_ps"):
+            self._record[name] = 0
+        self._record["hold_worst"][:] = 0
+        self._storage.histogram[:] = 0
+
+    def _result(
+        self, buffers: runner.Buffers, before: Mapping[str, npt.NDArray[np.int64]]
+    ) -> ReplayResult:
+        added = {name: self._record[name] - before[name] for name in before}
+        first = buffers["first_misuse"]
+        return ReplayResult(
+            ops=buffers["done"],
+            seconds=buffers.seconds,
+            asked=buffers["asked"],
+            served=buffers["served"],
+            res=buffers.res,
+            scan=buffers.scan,
+            bulk_pfns=buffers.pfns[: buffers["nr_pfns"]],
+            counters=named_counts(added["cnt"]),
+            holds=HoldStats(
+                count=int(self._record["hold_count"]),
+                total_ps=int(self._record["hold_total_ps"]),
+                worst_ps=int(self._record["hold_worst_ps"]),
+                worst_counters=named_counts(self._record["hold_worst"]),
+                histogram=self._storage.histogram.copy(),
+            ),
+            fallbacks=FallbackMatrix(*(added[name] for name in MATRICES)),
+            misuse=buffers.misuse,
+            first_misuse=None if first < 0 else first,
+        )
+
+
+_MARKS = ("min", "low", "high", "promo")
+
+
+def named_counts(counts: npt.NDArray[np.int64]) -> dict[str, int]:
+    """Counts by the names of the work counters."""
+    return dict(zip(COUNTERS, counts.tolist(), strict=False))
