@@ -14,7 +14,11 @@ from numba import _dynfunc
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager, register_pass
-from numba.core.typed_passes import NativeLowering
+from numba.core.typed_passes import (
+    DumpParforDiagnostics,
+    NativeLowering,
+    NopythonRewrites,
+)
 
 
 class BrickLibrary(JITCodeLibrary):  # type: ignore[misc]
@@ -63,6 +67,11 @@ class EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
         super().finalize()
 
 
+#: Passes for what jitted code here never holds: array expressions and
+#: loops in parallel.
+NOT_NEEDED = (NopythonRewrites, DumpParforDiagnostics)
+
+
 def _lowering_into(library: type[Any], name: str) -> type[CompilerBase]:
     """Make a compiler whose code goes to one kind of library."""
 
@@ -93,6 +102,7 @@ def _lowering_into(library: type[Any], name: str) -> type[CompilerBase]:
             manager.passes = [
                 (Lowering if made_by is NativeLowering else made_by, words)
                 for made_by, words in manager.passes
+                if made_by not in NOT_NEEDED
             ]
             manager.finalize()
             return [manager]

@@ -23,7 +23,7 @@ from rmqueue.mm.jit import (
     ENABLED,
     MM_DIGEST,
     code_folder,
-    entry,
+    compile_entry,
     python_function,
     view_as,
 )
@@ -147,4 +147,4 @@ def compile_strategy(
     _write_once(path, CALLER)
     exec(compile(CALLER, str(path), "exec"), namespace)
     caller: Callable[..., int] = namespace["call_strategy"]
-    return entry(*FALLBACK_SIGNATURE, folder=folder)(caller)
+    return compile_entry(caller, FALLBACK_SIGNATURE, folder)
