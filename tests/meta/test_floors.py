@@ -1,0 +1,108 @@
+"""Imports point down: a module imports only its own floor or lower ones.
+
+Give a new module a floor in the commit that adds it.
+"""
+
+from __future__ import annotations
+
+import ast
+from graphlib import CycleError, TopologicalSorter
+
+import pytest
+
+from tests.meta.sources import core_modules, imports, python_files, shown, tree
+
+#: Modules of rmqueue by floor; `.` is the facade.
+FLOORS = {
+    0: "mm mm.jit mm.linking mm.profile",
+    1: "mm.mmzone mm.vmstat",
+    2: "mm.free_list",
+    3: "mm.buddy mm.pageblock",
+    4: "mm.fallback",
+    5: "mm.page_alloc",
+    6: "mm.pcp mm.strategy",
+    7: "mm.boot mm.check mm.check_lists mm.check_pages mm.checkpoint mm.replay",
+    8: "",  # mm.smp
+    9: "errors procfs results types",
+    10: "hookspecs output validation",
+    11: "loader registry",
+    12: "config cost experiment_file measures metrics ops request runner storage",
+    13: "binding restore zone",
+    14: "experiment outcomes start testing testing.golden",
+    15: "compare export grid listing progress report verify",
+    16: ". cli",
+}
+FLOOR_OF = {
+    "rmqueue" if name == "." else f"rmqueue.{name}": floor
+    for floor, names in FLOORS.items()
+    for name in names.split()
+}
+#: The one door to numba, and its other half.
+DOOR = {"core/rmqueue/mm/jit.py", "core/rmqueue/mm/linking.py"}
+PLUG_INS = ("strategies/rmqueue_strategies", "plugins/rmqueue_plugins")
+
+
+def test_every_module_has_a_floor() -> None:
+    homeless = sorted(core_modules().keys() - FLOOR_OF.keys())
+    assert not homeless, f"give these a floor in {__file__}"
+    gone = sorted(FLOOR_OF.keys() - core_modules().keys())
+    assert not gone, f"these do not exist any more: remove them from {__file__}"
+
+
+@pytest.mark.parametrize("module", sorted(core_modules()))
+def test_imports_point_down(module: str) -> None:
+    path = core_modules()[module]
+    floor = FLOOR_OF.get(module, -1)
+    breaches = [
+        f"{shown(path)}:{line}: floor {floor} imports {name}, floor {FLOOR_OF[name]}"
+        for line, name in imports(path)
+        if FLOOR_OF.get(name, -1) > floor
+    ]
+    assert not breaches, "\n".join(breaches)
+
+
+def test_no_import_goes_round_in_a_circle() -> None:
+    graph = {
+        module: {name for _, name in imports(path)} & core_modules().keys()
+        for module, path in core_modules().items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_core_knows_no_plugin() -> None:
+    """By import or by name; a hook may be called like one of our packages."""
+    found = []
+    for path in python_files("core/rmqueue"):
+        for line, name in imports(path):
+            if name.partition(".")[0] in ("rmqueue_strategies", "rmqueue_plugins"):
+                found.append(f"{shown(path)}:{line}: imports {name}")
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                text = node.value
+                if "rmqueue_strategies." in text or "rmqueue_plugins" in text:
+                    found.append(f"{shown(path)}:{node.lineno}: names {text!r}")
+    assert not found, "\n".join(found)
+
+
+def test_plug_ins_stay_away_from_the_command_line() -> None:
+    found = [
+        f"{shown(path)}:{line}: imports {name}"
+        for path in python_files(*PLUG_INS)
+        for line, name in imports(path)
+        if name == "rmqueue.cli" or name.startswith("rmqueue.cli.")
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_one_door_to_numba() -> None:
+    found = [
+        f"{shown(path)}:{line}: imports {name}"
+        for path in python_files("core/rmqueue", *PLUG_INS)
+        if shown(path) not in DOOR
+        for line, name in imports(path)
+        if name.partition(".")[0] in ("numba", "llvmlite")
+    ]
+    assert not found, "\n".join(found)
