@@ -1,7 +1,7 @@
 """Every golden vector, replayed by the product: the kernel's answers in every value.
 
-Without the JIT only a cross-section runs: the small traces in all variants, and one
-variant of each other trace that takes seconds.
+Without the JIT only a cross-section runs: the smallest traces, one of them and one with
+pageblocks of order 5 in a single variant.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ import pytest
 from rmqueue.testing import golden
 from tests.golden.vectors import DATA, TRACES, VARIANTS, load_result
 
-SMALL = ("micro", "tiny")
-QUICK = (*SMALL, "bulkfrag", "highatomic", "pb5", "unaligned")
+QUICK = {"micro": tuple(VARIANTS), "tiny": ("latest",), "pb5": ("remembered",)}
 
 
 def pairs() -> list[Any]:
     """All traces in all variants; those that are quick without the JIT are unmarked."""
     params = []
-    for i, name in enumerate(TRACES):
-        for j, variant in enumerate(VARIANTS):
-            quick = name in SMALL or (name in QUICK and i % len(VARIANTS) == j)
+    for name in TRACES:
+        for variant in VARIANTS:
+            quick = variant in QUICK.get(name, ())
             marks = () if quick else (pytest.mark.slow,)
             params.append(pytest.param(variant, name, marks=marks))
     return params
