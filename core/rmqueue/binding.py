@@ -10,8 +10,9 @@ import numpy.typing as npt
 from pydantic import BaseModel
 
 from rmqueue.config import StrategyConfig
+from rmqueue.diagnosis import compiler_words, mistakes
 from rmqueue.errors import PluginError, UsageError
-from rmqueue.mm.jit import COMPILE_ERRORS, is_compiled
+from rmqueue.mm.jit import is_compiled
 from rmqueue.mm.profile import PROFILES
 from rmqueue.mm.strategy import compile_strategy
 from rmqueue.registry import Registry, default_registry
@@ -132,58 +133,13 @@ def compiled(strategy: Strategy, state: np.dtype[Any]) -> Fallback:
             f"{getattr(strategy.fallback, '__name__', strategy.fallback)!r} is not "
             "decorated: put @jit of rmqueue.mm.jit above it"
         )
+    found = mistakes(strategy.fallback, state)
+    if found:
+        raise PluginError("\n".join(f"strategy {strategy.name!r}: {m}" for m in found))
     try:
         return compile_strategy(strategy.fallback, state)
-    except (*COMPILE_ERRORS, KeyError) as error:
+    except Exception as error:
+        words = compiler_words(error, strategy.fallback)
         raise PluginError(
-            f"strategy {strategy.name!r} does not compile: {reason_of(error, state)}"
+            f"strategy {strategy.name!r} does not compile: {words}"
         ) from error
-
-
-def reason_of(error: Exception, state: np.dtype[Any]) -> str:
-    """Say what a compiler's error means: the complaint, the file and the line."""
-    if isinstance(error, KeyError):
-        known = ", ".join(state.names or ())
-        return f"no record has a field {error}: its own ones are {known}"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = [line for line in lines if not line.startswith(_NOISE)]
-    where = [line for line in lines if line.startswith('File "')]
-    place = where[-1].removeprefix("File ").rstrip(":") if where else ""
-    complaint = said[-1] if said and place else " ".join(said[:2])
-    meaningful = [line for line in said if not line.startswith(("def ", "<source"))]
-    complaint = next((line for line in meaningful if _is_complaint(line)), complaint)
-    return f"{complaint} ({place})" if place else complaint
-
-
-_NOISE = (
-    "Failed in",
-    "During:",
-    'File "',
-    "- Resolution failure",
-    "Enable logging",
-    "This error may have been caused",
-    "^",
-)
-
-
-def _is_complaint(line: str) -> bool:
-    """Whether a line of a compiler's error says what is wrong."""
-    return any(
-        word in line
-        for word in (
-            "Unknown attribute",
-            "NameError",
-            "not defined",
-            "Untyped global",
-            "No implementation",
-            "Cannot unify",
-            "cannot unify",
-            "Invalid use",
-            "Unsupported",
-            "unsupported",
-            "No conversion",
-            "missing a required argument",
-            "too many positional",
-            "Use of unsupported",
-        )
-    )

@@ -81,6 +81,12 @@ def compare(
         list[str] | None,
         typer.Option(metavar="NAME=FILE", help="Write with any installed reporter."),
     ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick", help="Replay only the first quarter of the requests, one seed."
+        ),
+    ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show no progress.")
     ] = False,
@@ -101,6 +107,7 @@ def compare(
         strategies=split_names(strategies),
         seed=seed,
         reports=(*reports, *map(split_report, report or ())),
+        quick=quick,
         quiet=quiet,
     )
     run(wanted)

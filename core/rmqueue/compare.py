@@ -34,6 +34,8 @@ class Wanted:
         None: those of the experiment.
     reports : tuple of (str, str)
         Reporter and file; ``"-"`` is stdout.
+    quick : bool
+        Replay only the first quarter of the requests, with one seed.
     quiet : bool
         Show no progress.
     """
@@ -42,6 +44,7 @@ class Wanted:
     strategies: tuple[str, ...] = ()
     seed: int | None = None
     reports: tuple[tuple[str, str], ...] = ()
+    quick: bool = False
     quiet: bool = False
 
 
@@ -91,6 +94,7 @@ def run(wanted: Wanted, registry: Registry | None = None) -> Comparison:
             wanted.experiment,
             strategies=wanted.strategies,
             seed=wanted.seed,
+            quick=wanted.quick,
             registry=registry,
         )
         comparison = experiment.comparison(tuple(followed(experiment, shown)))

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from rmqueue.binding import check_pair
 from rmqueue.cost import cost_table, merged_holds
 from rmqueue.errors import ConfigError, RmqueueError, TraceError, UsageError
 from rmqueue.experiment_file import ExperimentConfig, StrategyEntry, load_experiment
@@ -24,6 +25,10 @@ from rmqueue.results import Comparison, Outcome, Row
 from rmqueue.start import RecordingStart, Start, WorkloadStart, ZoneStart
 from rmqueue.types import Recording, Strategy, TraceReader
 from rmqueue.validation import validated
+
+#: A quick comparison replays one part in so many.
+QUICK_PART = 4
+QUICK_NOTE = "quick: only the first quarter of the operations, and one seed"
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,8 @@ class Experiment:
         What messages call the configuration.
     registry : Registry or None
         Where names are looked up; None: what is installed.
+    quick : bool
+        Replay only the first quarter of the operations, with the first seed.
 
     Raises
     ------
@@ -62,8 +69,10 @@ class Experiment:
         base: Path = Path(),
         source: str = "experiment",
         registry: Registry | None = None,
+        quick: bool = False,
     ) -> None:
         self.config, self.base, self.source = config, base, source
+        self.quick = quick
         self.registry = registry or default_registry()
         self.costs = self._costs()
         self.strategies = tuple(
@@ -80,6 +89,7 @@ class Experiment:
         *,
         strategies: tuple[str, ...] = (),
         seed: int | None = None,
+        quick: bool = False,
         registry: Registry | None = None,
     ) -> Experiment:
         """Load a built-in experiment by name, or an experiment file by path.
@@ -92,6 +102,8 @@ class Experiment:
             Names or labels to compare instead of the experiment's own.
         seed : int or None
             The only seed to use.
+        quick : bool
+            Replay only the first quarter of the operations, with the first seed.
         registry : Registry or None
             Where names are looked up.
         """
@@ -104,12 +116,14 @@ class Experiment:
         if strategies:
             changes["strategies"] = chosen(config.strategies, strategies)
         config = config.model_copy(update=changes)
-        return cls(config, path.parent, str(path), registry)
+        return cls(config, path.parent, str(path), registry, quick)
 
     @property
     def seeds(self) -> tuple[int | None, ...]:
         """Seeds to run; a recording has none to vary."""
-        return self.config.seeds if self.start.seeded else (None,)
+        if not self.start.seeded:
+            return (None,)
+        return self.config.seeds[:1] if self.quick else self.config.seeds
 
     def runs(self) -> tuple[Run, ...]:
         """Return everything that will be run, in order."""
@@ -146,9 +160,9 @@ class Experiment:
             index_zone=largest(rows[0].zones).zone if rows else "",
             unusable_orders=self.config.unusable_orders,
             rows=rows,
-            recorded=self.start.recorded(),
+            recorded=None if self.quick else self.start.recorded(),
             provenance=self._provenance(),
-            notes=self.start.notes(),
+            notes=(*([QUICK_NOTE] if self.quick else []), *self.start.notes()),
         )
 
     def _costs(self) -> dict[str, int]:
@@ -171,12 +185,10 @@ class Experiment:
             strategy.parameters, entry.params, self.source, f"{where}.params"
         )
         kernel = entry.kernel or self.config.fixed_kernel or native_kernel(strategy)
-        if strategy.mixed_lists and not PROFILES[kernel].mixed_lists:
-            able = " or ".join(name for name, p in PROFILES.items() if p.mixed_lists)
-            raise UsageError(
-                f"{self.source}: {where}.kernel: {entry.name} leaves blocks on lists "
-                f"of another type, which kernel {kernel} does not allow: use {able}"
-            )
+        try:
+            check_pair(strategy, kernel)
+        except UsageError as error:
+            raise UsageError(f"{self.source}: {where}.kernel: {error}") from None
         update = {"params": params.model_dump(), "kernel": kernel}
         return entry.model_copy(update=update)
 
@@ -221,7 +233,8 @@ class Experiment:
     def _run_zone(self, run: Run, start: ZoneStart) -> tuple[Outcome, HoldStats]:
         zone = start.open(run.strategy, run.kernel)
         zone.set_weights(self.costs)
-        result = zone.replay(start.ops, record=False)
+        last = len(start.ops) // QUICK_PART if self.quick else len(start.ops)
+        result = zone.replay(start.ops[:last], record=False)
         orders = self.config.unusable_orders
         return outcome_of(start, zone, result, orders), result.holds
 
@@ -241,6 +254,7 @@ class Experiment:
                 for kind, name in kinds
             },
             "kernels": {entry.heading: entry.kernel for entry in self.strategies},
+            "quick": self.quick,
             "costs_ps": self.costs,
             "config": self.config.model_dump(mode="json"),
             "input_sha256": {

@@ -109,13 +109,13 @@ def as_ops(rows: Any) -> Ops:
             ops[name] = array[:, column]
         return ops
     raise TypeError(
-        f"ops are a 1-d array of rmqueue.OPS_DTYPE or rows (code, a, b, c) of integers; "
+        "ops are a 1-d array of rmqueue.OPS_DTYPE or rows (code, a, b, c) of integers; "
         f"found shape {array.shape} of {array.dtype}"
     )
 
 
 def slots_needed(ops: Ops) -> int:
-    """Number of slots that a stream names."""
+    """Return the number of slots that a stream names."""
     code, b, c = ops["code"], ops["b"].astype(np.int64), ops["c"].astype(np.int64)
     named = np.isin(code, (ALLOC, FREE, PCP_ALLOC, PCP_FREE, SET_LRU, SPLIT))
     bulk = code == BULK

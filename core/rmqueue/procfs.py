@@ -11,7 +11,7 @@ ISOLATE = "Isolate"
 
 
 def buddyinfo(zone: str, counts: npt.NDArray[np.integer]) -> str:
-    """One line: free blocks by order.
+    r"""Give one line: free blocks by order.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def buddyinfo(zone: str, counts: npt.NDArray[np.integer]) -> str:
     Examples
     --------
     >>> buddyinfo("Normal", np.array([[1, 2], [0, 0], [0, 5]]))
-    'Node 0, zone   Normal      3      0      5 \\n'
+    'Node 0, zone   Normal      3      0      5 \n'
     """
     cells = "".join(f"{int(blocks):6d} " for blocks in counts.sum(axis=1))
     return f"Node 0, zone {zone:>8} {cells}\n"
@@ -39,7 +39,7 @@ def pagetypeinfo(
     counts: npt.NDArray[np.integer],
     types: npt.NDArray[np.uint8],
 ) -> str:
-    """Free blocks by type and order, and pageblocks by type.
+    """Give free blocks by type and order, and pageblocks by type.
 
     Parameters
     ----------

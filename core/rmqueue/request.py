@@ -97,7 +97,8 @@ def check_cpu(config: ZoneConfig, cpu: int | None) -> int:
     if cpu is None:
         return 0
     if not 0 <= cpu < config.cpus:
-        raise UsageError(f"cpu {cpu} does not exist: the zone has 0 to {config.cpus - 1}")
+        last = config.cpus - 1
+        raise UsageError(f"cpu {cpu} does not exist: the zone has 0 to {last}")
     return cpu
 
 

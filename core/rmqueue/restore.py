@@ -41,7 +41,7 @@ def open_state(state: ZoneState, kernel: str) -> tuple[ZoneConfig, ZoneStorage]:
     zone["nr_reserved_highatomic"] = state.nr_reserved_high
     types = np.ascontiguousarray(state.pageblock_types, np.uint8)
     blocks = listed_blocks(state, base)
-    used = np.ascontiguousarray(state.blocks, np.int64) - [base, 0]
+    used = np.ascontiguousarray(state.blocks, np.int64) - np.array([base, 0])
     check_inside(state, used[:, 0], used[:, 1], base)
     lru = np.ascontiguousarray(state.lru, np.int64) - base
     check_inside(state, lru, np.zeros_like(lru), base)
@@ -52,10 +52,10 @@ def open_state(state: ZoneState, kernel: str) -> tuple[ZoneConfig, ZoneStorage]:
     )
     if wrong:
         kind, rows = ("free", blocks) if wrong > 0 else ("used", used)
-        pfn, order = rows[abs(wrong) - 1, :2] + [base, 0]
+        pfn, order = rows[abs(wrong) - 1, :2] + np.array([base, 0])
         raise TraceError(
-            f"zone {state.name}: the {kind} block of order {order} at pfn {pfn} overlaps "
-            "another block or the zone's end: the state is damaged"
+            f"zone {state.name}: the {kind} block of order {order} at pfn {pfn} "
+            "overlaps another block or the zone's end: the state is damaged"
         )
     held = int((1 << used[:, 1]).sum())
     zone["unaccounted"] = state.managed - int(zone["nr_free"]) - held
@@ -63,7 +63,7 @@ def open_state(state: ZoneState, kernel: str) -> tuple[ZoneConfig, ZoneStorage]:
 
 
 def config_of(state: ZoneState, kernel: str) -> ZoneConfig:
-    """Configuration of a zone with the geometry of a state."""
+    """Make the configuration of a zone with the geometry of a state."""
     cma = bool((state.pageblock_types == CMA).any()) or any(
         mt == CMA and len(pfns) for (_, mt), pfns in state.free_lists.items()
     )
@@ -107,6 +107,6 @@ def check_inside(
     if outside.any():
         at = int(np.flatnonzero(outside)[0])
         raise TraceError(
-            f"zone {state.name}: pfn {int(pages[at]) + base}, order {int(orders[at])}, is "
-            "outside the zone: the state is damaged"
+            f"zone {state.name}: pfn {int(pages[at]) + base}, order {int(orders[at])}, "
+            "is outside the zone: the state is damaged"
         )

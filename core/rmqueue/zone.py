@@ -21,24 +21,11 @@ import numpy.typing as npt
 from rmqueue import runner
 from rmqueue.binding import BoundStrategy
 from rmqueue.config import StrategyConfig, ZoneConfig
-from rmqueue.errors import InvariantError, StrategyError
 from rmqueue.measures import FallbackMatrix, HoldStats, ReplayResult
 from rmqueue.mm.boot import boot
-from rmqueue.mm.mmzone import (
-    BLOCKS_MASK,
-    BLOCKS_SHIFT,
-    BUDDY_LISTS,
-    LRU_SHIFT,
-    NR_TYPES,
-    PAGES_MASK,
-    PAGES_SHIFT,
-    PCP_LISTS,
-    PCP_ORDER_LISTS,
-)
 from rmqueue.mm.replay import NO_PAGE
 from rmqueue.mm.vmstat import COUNTERS
-from rmqueue.ops import ALLOC, BULK, CHECK, FREE, PCP_ALLOC, PCP_FREE, SET_LRU, as_ops
-from rmqueue.procfs import buddyinfo, pagetypeinfo
+from rmqueue.ops import ALLOC, BULK, FREE, PCP_ALLOC, PCP_FREE, SET_LRU, as_ops
 from rmqueue.registry import Registry
 from rmqueue.request import (
     check_block,
@@ -50,14 +37,12 @@ from rmqueue.request import (
 from rmqueue.restore import open_state
 from rmqueue.storage import ZoneStorage
 from rmqueue.types import Strategy, ZoneState
+from rmqueue.zone_view import ZoneView, named_counts
 
 MATRICES = ("claims", "steals", "pollute")
-PAGEBLOCK_DTYPE = np.dtype(
-    [("type", "u1"), ("free_blocks", "i8"), ("free_pages", "i8"), ("lru_pages", "i8")]
-)
 
 
-class Zone:
+class Zone(ZoneView):
     """A zone, booted: all its memory is free.
 
     Parameters
@@ -88,14 +73,13 @@ class Zone:
         strategy: str | Strategy | StrategyConfig = "remembered-fallback",
         registry: Registry | None = None,
     ) -> None:
-        self._bind(config, ZoneStorage(config), strategy, registry)
-        ranges = self._storage.ranges
-        boot(
-            self._storage.address,
-            ranges.ctypes.data,
-            len(ranges),
-            config.min_free_kbytes,
-        )
+        bound = BoundStrategy(strategy, config.kernel, registry)
+        storage = ZoneStorage(config)
+        super().__init__(config, storage, bound, "Normal")
+        self._slots = np.full(0, NO_PAGE, np.uint32)
+        ranges = storage.ranges
+        address, kbytes = storage.address, config.min_free_kbytes
+        boot(address, ranges.ctypes.data, len(ranges), kbytes)
 
     @classmethod
     def from_state(
@@ -123,32 +107,13 @@ class Zone:
         TraceError
             The state contradicts itself.
         """
+        kernel = kernel or state.kernel
+        bound = BoundStrategy(strategy, kernel, registry)
+        config, storage = open_state(state, kernel)
         zone = cls.__new__(cls)
-        config, storage = open_state(state, kernel or state.kernel)
-        zone._bind(config, storage, strategy, registry, state.name)
+        ZoneView.__init__(zone, config, storage, bound, state.name)
         zone._slots = (state.blocks[:, 0] - zone._base).astype(np.uint32)
         return zone
-
-    def _bind(
-        self,
-        config: ZoneConfig,
-        storage: ZoneStorage,
-        strategy: str | Strategy | StrategyConfig,
-        registry: Registry | None,
-        name: str = "Normal",
-    ) -> None:
-        self.config, self.name = config, name
-        self._storage = storage
-        self._record = storage.record[0]
-        self._bound = BoundStrategy(strategy, config.kernel, registry)
-        self._record["strategy_state"] = self._bound.state.ctypes.data
-        self._base = int(self._record["base"])
-        self._slots = np.full(0, NO_PAGE, np.uint32)
-
-    @property
-    def strategy(self) -> Strategy:
-        """The strategy that this zone falls back on."""
-        return self._bound.strategy
 
     # Requests --------------------------------------------------------------------
 
@@ -234,7 +199,8 @@ class Zone:
         got = slots[slots != NO_PAGE]
         if lru:
             self._run([(SET_LRU, 0, slot, 1) for slot in range(len(got))], slots)
-        return got.astype(np.int64) + self._base
+        pfns: npt.NDArray[np.int64] = got.astype(np.int64) + self._base
+        return pfns
 
     def free(self, pfn: int, order: int = 0, cpu: int | None = None) -> None:
         """Give a block back.
@@ -298,10 +264,7 @@ class Zone:
         )
         before = {name: self._record[name].copy() for name in ("cnt", *MATRICES)}
         self._reset_holds()
-        runner.run_ops(
-            self._storage, self._bound.fallback, stream, self._slots, buffers
-        )
-        self._refuse_fault()
+        self._jitted(stream, self._slots, buffers)
         return self._result(buffers, before)
 
     def replay_checked(self, ops: Any) -> runner.Buffers:
@@ -316,119 +279,8 @@ class Zone:
         stream = as_ops(ops)
         self._slots = runner.grown_slots(self._slots, stream)
         buffers = runner.make_buffers(self._storage, stream, results=True, checks=True)
-        runner.run_ops(
-            self._storage, self._bound.fallback, stream, self._slots, buffers
-        )
-        self._refuse_fault()
+        self._jitted(stream, self._slots, buffers)
         return buffers
-
-    # State -----------------------------------------------------------------------
-
-    def free_list(self, order: int, migratetype: str | int) -> npt.NDArray[np.int64]:
-        """First pages of the blocks on a free list, head to tail [pfn]."""
-        check_order(self.config, order)
-        mt = type_index(migratetype, int(self._record["nr_types"]))
-        return self._list(order * NR_TYPES + mt)
-
-    def pcp_list(self, cpu: int, index: int) -> npt.NDArray[np.int64]:
-        """First pages of the blocks on a per-CPU list, head to tail [pfn].
-
-        `index` is ``3 * order + migratetype`` up to order 3, then the huge-page lists.
-        """
-        check_cpu(self.config, cpu)
-        lists = PCP_ORDER_LISTS + int(self._record["huge_lists"])
-        if not 0 <= index < lists:
-            raise IndexError(f"a CPU has the lists 0 to {lists - 1}, found {index}")
-        return self._list(BUDDY_LISTS + 1 + cpu * PCP_LISTS + index)
-
-    def pcp(self, cpu: int) -> dict[str, int]:
-        """Per-CPU fields of the kernel: count, high, batch and so on [pages]."""
-        check_cpu(self.config, cpu)
-        fields = self._storage.pcps[cpu]
-        return {name: int(fields[name]) for name in fields.dtype.names}
-
-    def pageblock_types(self) -> npt.NDArray[np.uint8]:
-        """Migratetype of each pageblock, from the one that holds the first page."""
-        types: npt.NDArray[np.uint8] = self.pageblocks()["type"].copy()
-        return types
-
-    def pageblocks(self) -> npt.NDArray[np.void]:
-        """Every pageblock: type, free_blocks, free_pages and lru_pages.
-
-        Free blocks are counted where they begin, with all their pages.
-        """
-        shift = self.config.pageblock_order
-        first = int(self._record["start"]) >> shift
-        last = (int(self._record["end"]) - 1) >> shift
-        words = self._storage.words[first : last + 1]
-        rows = np.empty(len(words), PAGEBLOCK_DTYPE)
-        rows["type"] = words & 0xFF
-        rows["free_blocks"] = (words >> BLOCKS_SHIFT) & BLOCKS_MASK
-        rows["free_pages"] = (words >> PAGES_SHIFT) & PAGES_MASK
-        rows["lru_pages"] = (words >> LRU_SHIFT) & PAGES_MASK
-        return rows
-
-    def free_counts(self) -> npt.NDArray[np.uint32]:
-        """Blocks on each free list, shape (orders, types)."""
-        ops = as_ops([(CHECK, 0, 0, 0)])
-        buffers = runner.make_buffers(self._storage, ops, results=False, checks=True)
-        runner.run_ops(self._storage, self._bound.fallback, ops, self._slots, buffers)
-        counts: npt.NDArray[np.uint32] = buffers.counts[0]
-        return counts
-
-    @property
-    def counters(self) -> dict[str, int]:
-        """Work counted since boot, by name (SEMANTICS 14)."""
-        return dict(zip(COUNTERS, self._record["cnt"].tolist(), strict=False))
-
-    @property
-    def nr_free(self) -> int:
-        """Pages on the free lists [pages]."""
-        return int(self._record["nr_free"])
-
-    @property
-    def managed(self) -> int:
-        """Pages ever handed to the allocator [pages]."""
-        return int(self._record["managed"])
-
-    @property
-    def watermarks(self) -> dict[str, int]:
-        """Watermarks min, low, high and promo without boost, and the boost [pages]."""
-        marks = {m: int(self._record[f"wmark_{m}"]) for m in _MARKS}
-        return {**marks, "boost": int(self._record["boost"])}
-
-    def buddyinfo(self) -> str:
-        """Free blocks by order, in the layout of /proc/buddyinfo."""
-        return buddyinfo(self.name, self.free_counts())
-
-    def pagetypeinfo(self) -> str:
-        """Free blocks by order and type, in the layout of /proc/pagetypeinfo."""
-        order = self.config.pageblock_order
-        types = self.pageblock_types()
-        return pagetypeinfo(self.name, order, self.free_counts(), types)
-
-    def check(self) -> None:
-        """Check every invariant of the zone (`rmqueue.mm.check`).
-
-        Raises
-        ------
-        InvariantError
-            One is broken: its name, the page, the order, what was expected and found.
-        """
-        from rmqueue.mm.check import INVARIANTS, check_zone
-        from rmqueue.mm.check_lists import BREACH
-
-        breach = np.zeros(1, BREACH)
-        broken = check_zone(self._storage.address, breach.ctypes.data)
-        if broken < 0:
-            return
-        pfn, order, expected, found = (int(value) for value in breach[0])
-        where = None if pfn < 0 else pfn + self._base
-        name, number = list(INVARIANTS.items())[broken]
-        words = f"{expected} ({number})"
-        raise InvariantError(
-            name, where, order if order >= 0 else None, words, str(found)
-        )
 
     # Settings --------------------------------------------------------------------
 
@@ -455,25 +307,7 @@ class Zone:
     def _run(self, rows: Any, slots: npt.NDArray[np.uint32]) -> None:
         ops = as_ops(np.array(rows, np.int64).reshape(-1, 4))
         buffers = runner.make_buffers(self._storage, ops, results=False, checks=False)
-        runner.run_ops(self._storage, self._bound.fallback, ops, slots, buffers)
-        self._refuse_fault()
-
-    def _refuse_fault(self) -> None:
-        fault = runner.fault_of(self._storage)
-        if fault is not None:
-            words, pfn, order = fault
-            raise StrategyError(
-                f"strategy {self.strategy.name!r} {words}: pfn {pfn}, order {order}: "
-                "return what a brick of rmqueue.mm.fallback gave you, or -1; this zone "
-                "takes no further requests"
-            )
-
-    def _list(self, head: int) -> npt.NDArray[np.int64]:
-        at = end = int(self._record["heads"]) + head
-        following, pages = self._storage.links[0::2], []
-        while (at := int(following[at])) != end:
-            pages.append(at)
-        return np.array(pages, np.int64) + self._base
+        self._jitted(ops, slots, buffers)
 
     def _reset_holds(self) -> None:
         for name in ("hold_count", "hold_total_ps", "hold_worst_ps"):
@@ -506,11 +340,3 @@ class Zone:
             misuse=buffers.misuse,
             first_misuse=None if first < 0 else first,
         )
-
-
-_MARKS = ("min", "low", "high", "promo")
-
-
-def named_counts(counts: npt.NDArray[np.int64]) -> dict[str, int]:
-    """Counts by the names of the work counters."""
-    return dict(zip(COUNTERS, counts.tolist(), strict=False))

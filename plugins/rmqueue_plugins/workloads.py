@@ -137,7 +137,8 @@ def check_fits(zone: ZoneConfig, params: MixParameters) -> None:
 def shares(weights: dict[int, float] | dict[str, float]) -> npt.NDArray[np.float64]:
     """Weights as shares of one."""
     values = np.array(list(weights.values()), np.float64)
-    return values / values.sum()
+    normed: npt.NDArray[np.float64] = values / values.sum()
+    return normed
 
 
 def is_request(slots: Ints) -> npt.NDArray[np.bool_]:

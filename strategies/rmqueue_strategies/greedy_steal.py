@@ -93,7 +93,7 @@ def smallest_fallback(zone: Any, order: int, start_mt: int, flags: int) -> None:
 
 @jit
 def move_fallback(zone: Any, order: int, start_mt: int, flags: int) -> bool:
-    """Search downward for a block to move over; whether one was (__rmqueue_fallback)."""
+    """Search downward for a block to move; whether one was (__rmqueue_fallback)."""
     zone.cnt[FALLBACK] += 1
     high = zone.max_order
     while high >= lowest_order(zone, order, flags):

@@ -35,7 +35,7 @@ STRATEGY = Strategy(
     linux="c2f6ea38fc1b (6.15-rc1)",
     kernel="6.14",
     references=(
-        'Linux c2f6ea38fc1b ("mm: page_alloc: don\'t steal single pages from biggest '
+        "Linux c2f6ea38fc1b (\"mm: page_alloc: don't steal single pages from biggest "
         'buddy")',
     ),
 )

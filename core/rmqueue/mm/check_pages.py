@@ -47,7 +47,7 @@ def marks_listed(zone: Any, breach: Any) -> bool:
 
 @jit
 def blocks_disjoint(zone: Any, breach: Any) -> bool:
-    """Inside a block no other begins, and in a free or per-CPU one no page is on LRU."""
+    """Inside a block none begins, and no page of a free one is on an LRU list."""
     behind = zone.start
     inside = 0
     for pfn in range(zone.start, zone.end):
@@ -98,7 +98,7 @@ def types_bind_lists(zone: Any) -> bool:
 
 @jit
 def list_types(zone: Any, breach: Any) -> bool:
-    """A free block lies on the lists of its pageblock's type, where kernels keep that."""
+    """Have free blocks on the lists of their pageblock's type, where kernels do."""
     if not types_bind_lists(zone):
         return True
     for order in range(zone.max_order + 1):
@@ -114,7 +114,7 @@ def list_types(zone: Any, breach: Any) -> bool:
 
 @jit
 def pageblock_words(zone: Any, breach: Any) -> bool:
-    """The word of each pageblock says what a scan of it finds."""
+    """Have the word of each pageblock say what a scan of it finds."""
     size = zone.pageblock_pages
     for first in range(zone.start // size * size, zone.end, size):
         blocks = 0
@@ -161,7 +161,7 @@ def pages_conserved(zone: Any, breach: Any) -> bool:
 
 @jit
 def watermarks_ordered(zone: Any, breach: Any) -> bool:
-    """Marks: min is not above low, low not above high; the boost is not negative."""
+    """Have min not above low, low not above high; the boost is not negative."""
     for lower, upper in (
         (zone.wmark_min, zone.wmark_low),
         (zone.wmark_low, zone.wmark_high),
@@ -174,7 +174,7 @@ def watermarks_ordered(zone: Any, breach: Any) -> bool:
 
 @jit
 def highatomic_reserve(zone: Any, breach: Any) -> bool:
-    """The HIGHATOMIC reserve is not negative and fits in the zone."""
+    """Have a HIGHATOMIC reserve that is not negative and fits in the zone."""
     reserved = zone.nr_reserved_highatomic
     most = zone.end - zone.start + 2 * zone.pageblock_pages
     return bool(holds(breach, -1, -1, min(max(reserved, 0), most), reserved))

@@ -66,7 +66,7 @@ def list_del(zone: Any, pfn: int) -> None:
 
 @jit(forceinline=True)
 def block_weight(order: int) -> int:
-    """What a free block adds to the word of its (first) pageblock."""
+    """Return what a free block adds to the word of its (first) pageblock."""
     return ONE_BLOCK + (ONE_PAGE << order)
 
 

@@ -32,19 +32,16 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils, config
 from numba.core.compiler import CompilerBase
-from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 
 from rmqueue.mm.linking import BrickCompiler, ColdCompiler, EntryCompiler
+from rmqueue.mm.plain import plain_view
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 ENABLED = not config.DISABLE_JIT
 CHECKED = os.environ.get("RMQUEUE_BOUNDSCHECK", "0") == "1"
 OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": CHECKED}
-
-#: What the compiler raises.
-COMPILE_ERRORS = (NumbaError,)
 
 I64 = types.int64
 
@@ -356,56 +353,3 @@ def view_as(dtype: np.dtype[Any]) -> Any:
         return rectype(I64), codegen
 
     return view
-
-
-class PlainRecord:
-    """A record without the JIT: fields are attributes, and Python's own integers.
-
-    Not numpy's record: there `base` and `flags` are numpy's own, and every look-up of a
-    field passes through an exception.
-    """
-
-    __slots__ = ("_fields", "_words")
-
-    def __init__(self, address: int, dtype: np.dtype[Any]) -> None:
-        size = dtype.itemsize
-        memory = (ctypes.c_uint8 * size).from_address(address)
-        self._words = memoryview(memory).cast("B")[: size - size % 8].cast("q")
-        record = np.frombuffer(memory, dtype).reshape(())
-        self._fields = {name: record[name] for name in dtype.names or ()}
-
-    def __getitem__(self, name: str) -> Any:
-        return getattr(self, name)
-
-
-def plain_view(dtype: np.dtype[Any]) -> Any:
-    """Make ``view(address) -> record`` without the JIT."""
-    own = {name: plain_field(dtype, name) for name in dtype.names or ()}
-    layout = type("PlainRecord", (PlainRecord,), {"__slots__": (), **own})
-    records: dict[int, Any] = {}
-
-    def view(address: int) -> Any:
-        if address not in records:
-            if len(records) > 4096:
-                records.clear()
-            records[address] = layout(int(address), dtype)
-        return records[address]
-
-    return view
-
-
-def plain_field(dtype: np.dtype[Any], name: str) -> property:
-    """Make the attribute of one field."""
-    kind, offset = (dtype.fields or {})[name][:2]
-    if kind == np.int64 and offset % 8 == 0:
-        word = offset // 8
-
-        def store_word(record: Any, value: int) -> None:
-            record._words[word] = int(value)
-
-        return property(lambda record: record._words[word], store_word)
-
-    def store(record: Any, value: Any) -> None:
-        record._fields[name][...] = value
-
-    return property(lambda record: record._fields[name][()], store)

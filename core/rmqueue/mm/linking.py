@@ -31,9 +31,12 @@ class BrickLibrary(JITCodeLibrary):  # type: ignore[misc]
         self._finalized = True
 
 
-@ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-def _refuse_call(module: Any, args: Any, kwargs: Any) -> None:
+def _return_null(module: Any, args: Any, kwargs: Any) -> None:
     """Return NULL, so that Python raises SystemError: call bricks from jitted code."""
+
+
+_POINTER = ctypes.c_void_p
+_refuse_call = ctypes.PYFUNCTYPE(_POINTER, _POINTER, _POINTER, _POINTER)(_return_null)
 
 
 def _not_executable(library: Any, fndesc: Any, env: Any) -> Any:
@@ -75,7 +78,7 @@ NOT_NEEDED = (NopythonRewrites, DumpParforDiagnostics)
 def _lowering_into(library: type[Any], name: str) -> type[CompilerBase]:
     """Make a compiler whose code goes to one kind of library."""
 
-    @register_pass(mutates_CFG=True, analysis_only=False)  # type: ignore[untyped-decorator]
+    @register_pass(mutates_CFG=True, analysis_only=False)
     class Lowering(NativeLowering):  # type: ignore[misc]
         _name = name
 

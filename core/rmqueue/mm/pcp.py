@@ -61,7 +61,7 @@ def order_to_pindex(zone: Any, order: int, mt: int) -> int:
     """Index of the list for an order and type (order_to_pindex)."""
     if order <= PAGE_ALLOC_COSTLY_ORDER:
         return 3 * order + mt
-    return PCP_ORDER_LISTS + (zone.huge_lists - 1) * (mt == MOVABLE)
+    return int(PCP_ORDER_LISTS + (zone.huge_lists - 1) * (mt == MOVABLE))
 
 
 @jit(forceinline=True)
@@ -163,7 +163,7 @@ def nr_pcp_alloc(zone: Any, cpu: int, order: int) -> int:
         if batch <= most and pcp.alloc_factor < PCP_BATCH_SCALE_MAX:
             pcp.alloc_factor += 1
         batch = min(batch, most)
-    return max(batch >> order, 2) if batch > 1 else batch
+    return int(max(batch >> order, 2) if batch > 1 else batch)
 
 
 @jit(cold=True)

@@ -77,7 +77,7 @@ def bucket_of(cost_ps: int) -> int:
     exponent = bit_length(cost_ps) - 1 - SUB_BITS
     if exponent < 0:
         return cost_ps
-    return (exponent << SUB_BITS) + (cost_ps >> exponent)
+    return int((exponent << SUB_BITS) + (cost_ps >> exponent))
 
 
 def bucket_floor_ps(bucket: int) -> int:

@@ -16,10 +16,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from rmqueue import runner
 from rmqueue.config import StrategyConfig, ZoneConfig
 from rmqueue.errors import TraceError
-from rmqueue.ops import Ops, as_ops
+from rmqueue.ops import BULK, CHECK, WITH_RESULT, Ops, as_ops
 from rmqueue.types import Strategy
 from rmqueue.validation import validated
 from rmqueue.zone import Zone
@@ -206,13 +205,13 @@ def op_of(ops: Ops, key: str, row: int, expected: Arrays) -> int:
     """Index of the operation that made a row of a result."""
     code = ops["code"]
     if key in ("res", "scan"):
-        return int(np.flatnonzero(np.isin(code, runner.WITH_RESULT))[row])
+        return int(np.flatnonzero(np.isin(code, WITH_RESULT))[row])
     if key == "bulk_delta":
-        recorded = code[np.isin(code, runner.WITH_RESULT)]
-        behind = np.cumsum(expected["res"][recorded == runner.BULK])
+        recorded = code[np.isin(code, WITH_RESULT)]
+        behind = np.cumsum(expected["res"][recorded == BULK])
         bulk = int(np.searchsorted(behind, row, side="right"))
-        return int(np.flatnonzero(code == runner.BULK)[bulk])
-    return int(np.flatnonzero(code == runner.CHECK)[row])
+        return int(np.flatnonzero(code == BULK)[bulk])
+    return int(np.flatnonzero(code == CHECK)[row])
 
 
 def field_name(key: str, at: tuple[int, ...]) -> str:

@@ -21,12 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from rmqueue.ops import as_ops
+from rmqueue.ops import OPS_DTYPE, as_ops
 from rmqueue.types import RecordedZone, Recording, ZoneState
 
 _ARRAYS = ("pageblock_types", "blocks", "lru")
 _PLAIN = tuple(
-    field.name for field in fields(ZoneState) if field.name not in (*_ARRAYS, "free_lists")
+    field.name
+    for field in fields(ZoneState)
+    if field.name not in (*_ARRAYS, "free_lists")
 )
 
 
@@ -86,7 +88,7 @@ def _store(recording: Recording, path: Path) -> None:
             arrays[f"{index} {name}"] = getattr(state, name)
         for order, mt in lists:
             arrays[f"{index} free {order},{mt}"] = state.free_lists[order, mt]
-        columns = [zone.ops[name].astype(np.int32) for name in zone.ops.dtype.names]
+        columns = [zone.ops[name].astype(np.int32) for name in OPS_DTYPE.names or ()]
         arrays[f"{index} ops"] = np.stack(columns, axis=1)
         zones.append(
             {

@@ -1,7 +1,7 @@
-"""The lines of tracefs text: prefix, event name and fields, all lines of a block at once.
+"""The lines of tracefs text: prefix, event name, fields; all lines of a block at once.
 
-A line is ``TASK-PID [CPU] FLAGS SEC.USEC: EVENT: key=value ...``.  A task's name may hold
-spaces, dashes, brackets and colons, so a line is read from its time stamp outwards.
+A line is ``TASK-PID [CPU] FLAGS SEC.USEC: EVENT: key=value ...``.  A task's name may
+hold spaces, dashes, brackets and colons, so a line is read from its time stamp on.
 """
 
 from __future__ import annotations

@@ -115,9 +115,8 @@ def when_freed(
 def _after(groups: Ints) -> Ints:
     """Next event of the same group, the number of events if there is none."""
     backwards = before(groups[::-1], np.arange(len(groups)))
-    return np.asarray(np.where(backwards < 0, len(groups), len(groups) - 1 - backwards))[
-        ::-1
-    ]
+    after = np.where(backwards < 0, len(groups), len(groups) - 1 - backwards)
+    return np.asarray(after)[::-1]
 
 
 def _end_of_release(events: Events, following: Ints, index: int, latest: int) -> int:
@@ -195,9 +194,8 @@ def _cut_drains(
     """Begin a new hold after every `batch` pages of a drain."""
     pages = 0
     drains = np.flatnonzero(what == 2)
-    for index, size, where in zip(
-        drains.tolist(), (1 << order[drains]).tolist(), zone[drains].tolist(), strict=True
-    ):
+    columns = (drains, 1 << order[drains], zone[drains])
+    for index, size, where in zip(*(c.tolist() for c in columns), strict=True):
         if new[index] or (where >= 0 and pages >= batches[where]):
             new[index], pages = True, 0
         pages += size

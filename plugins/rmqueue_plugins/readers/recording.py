@@ -98,8 +98,8 @@ def choose_window(trace: Trace, about: Mapping[str, Any]) -> Events:
     first, last = marks[FIRST_MARK], marks.get(LAST_MARK, len(trace.events))
     if LAST_MARK not in marks and "window" not in about:
         raise TraceError(
-            f"{trace.name}: no line 'tracing_mark_write: {LAST_MARK}': the trace is cut "
-            f"off; if it is meant to be a part, say so by a 'window' in {ABOUT}"
+            f"{trace.name}: no line 'tracing_mark_write: {LAST_MARK}': the trace is "
+            f"cut off; if it is meant to be a part, say so by a 'window' in {ABOUT}"
         )
     chosen = np.zeros(len(trace.events), np.bool_)
     chosen[first:last] = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,6 @@ from rmqueue_plugins.readers.events import (
     FALLBACK,
     FREE,
     ISOLATE,
-    LOCKED,
     Bools,
     Events,
     Ints,
@@ -68,9 +67,9 @@ def convert(
 
     Notes
     -----
-    Everything that happens under a zone lock becomes an op; what happens on per-CPU lists
-    does not show.  A batch of recorded takes (`takes.find_takes`) is one BULK, a take of
-    an order without a per-CPU list one ALLOC; a drained page and a direct free
+    Everything that happens under a zone lock becomes an op; what happens on per-CPU
+    lists does not show.  A batch of recorded takes (`takes.find_takes`) is one BULK, a
+    take of an order without a per-CPU list one ALLOC; a drained page and a direct free
     (`lookahead`) are a FREE of the slot that stands for the recorded page.
 
     Where the trace is silent, the most sensible request is made up and counted in
@@ -160,7 +159,7 @@ class _Stream:
 
     def run(self) -> RecordedZone:
         """Make the ops."""
-        actions = {
+        actions: dict[int, Callable[..., None]] = {
             ALLOC: self._alloc,
             FREE: self._free,
             DRAIN: self._drain,
@@ -276,7 +275,7 @@ class _Stream:
         return found
 
     def _recorded(self) -> Mapping[str, Any]:
-        """What the recorded kernel did, in plain numbers."""
+        """Count what the recorded kernel did."""
         events = self.window.events[self.indices]
         taken = events[self.window.take[self.indices] != NO_TAKE]
         fallbacks = events[events["kind"] == FALLBACK]

@@ -28,7 +28,8 @@ class Pages:
     -----
     Slots are never reused: a slot is a block of the recording, from the request that
     made it to its free.  A block in use at the start gets a slot when an event first
-    names it, in the size in which it is named; `finish` numbers these before all others.
+    names it, in the size in which it is named; `finish` numbers these before all
+    others.
     """
 
     def __init__(self, state: ZoneState) -> None:

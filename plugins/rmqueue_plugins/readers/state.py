@@ -1,4 +1,4 @@
-"""The exact state of a recording's start: ``state-start.json`` and ``pages-start.npz``."""
+"""The state of a recording's start: ``state-start.json`` and ``pages-start.npz``."""
 
 from __future__ import annotations
 
@@ -278,7 +278,7 @@ def _lru_pages(lru: Bools, head: Bools, in_use: Bools, idle: Bools) -> Bools:
 
 
 def _inside(marked: Bools, record: Mapping[str, Any], where: str) -> Ints:
-    """Marked pages of a zone."""
+    """Return the marked pages of a zone."""
     start = number(record, "zone_start_pfn", where)
     pages = number(record, "spanned_pages", where)
     return np.flatnonzero(marked[start : start + pages]) + start
@@ -287,7 +287,7 @@ def _inside(marked: Bools, record: Mapping[str, Any], where: str) -> Ints:
 def _geometry(
     dump: _Dump, record: Mapping[str, Any], order: int, where: str
 ) -> dict[str, Any]:
-    """What the record of a zone says as it is."""
+    """Take what the record of a zone says as it is."""
     start = number(record, "zone_start_pfn", where)
     pages = number(record, "spanned_pages", where)
     marks = integers(record.get("watermark"), f"{where}: 'watermark'").tolist()

@@ -69,7 +69,7 @@ def find_takes(events: Events, zone: Ints, version: tuple[int, int]) -> Takes:
     list.  It ends with the next drain, free or allocation of that CPU, when another CPU
     has held the zone's lock in between, and (since 6.10) where a request is not served
     by a steal after one that was: `rmqueue_mode` would not have allowed that.  Two
-    refills with nothing in between (bulk allocations leave no event) count as one batch.
+    refills with nothing in between (bulk allocations leave no event) count as one.
     Orders without a per-CPU list and reserved blocks (type HIGHATOMIC, CMA) are batches
     of one.
     """
@@ -120,9 +120,7 @@ def _pair_fallback_last(events: Events) -> Ints:
     return kind
 
 
-def _batches(
-    events: Events, zone: Ints, kind: Ints, version: tuple[int, int]
-) -> Ints:
+def _batches(events: Events, zone: Ints, kind: Ints, version: tuple[int, int]) -> Ints:
     take = kind != NO_TAKE
     closing = np.isin(events["kind"], (DRAIN, FREE, ALLOC))
     previous = before(events["cpu"], np.flatnonzero(take | closing))
@@ -139,18 +137,20 @@ def _batches(
 def _batchable(events: Events) -> Bools:
     """Whether a request can be one of several of a refill."""
     listed = has_cpu_list(events["order"]) & (events["refill"] != 0)
-    return listed & (events["mt"] < 3)
+    batchable: Bools = listed & (events["mt"] < 3)
+    return batchable
 
 
 def _lock_went_elsewhere(events: Events, zone: Ints, take: Bools) -> Bools:
     """Whether the last hold of the zone's lock was another CPU's."""
     holds = np.flatnonzero(take | (events["kind"] == DRAIN))
     previous = before(zone, holds)
-    return (previous >= 0) & (events["cpu"][previous] != events["cpu"])
+    elsewhere: Bools = events["cpu"][previous] != events["cpu"]
+    return elsewhere & (previous >= 0)
 
 
 def _number_batches(events: Events, take: Bools, same: Bools) -> Ints:
-    """Number the batches in the order of their first events."""
+    """Give batches numbers in the order of their first events."""
     takes = np.flatnonzero(take)
     by_cpu = takes[np.argsort(events["cpu"][takes], kind="stable")]
     firsts = by_cpu[~same[by_cpu]]

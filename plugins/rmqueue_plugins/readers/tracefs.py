@@ -9,7 +9,14 @@ import numpy as np
 
 from rmqueue.errors import TraceError
 from rmqueue_plugins.readers.bytescan import Block
-from rmqueue_plugins.readers.events import EVENT_NAMES, EVENTS, MARK, Events, Trace
+from rmqueue_plugins.readers.events import (
+    EVENT_NAMES,
+    EVENTS,
+    MARK,
+    Bools,
+    Events,
+    Trace,
+)
 from rmqueue_plugins.readers.fields import Lines, read_block
 
 #: Text handled at a time: fits a last-level cache together with its columns [bytes].
@@ -100,12 +107,12 @@ def parse(text: bytes, name: str) -> Trace:
     return trace
 
 
-def _wanted(block: Block, line: int, lost: list[tuple[int, str]]) -> np.ndarray:
+def _wanted(block: Block, line: int, lost: list[tuple[int, str]]) -> Bools:
     """Which lines should be events; collects the lost-event markers on the way."""
     first = block.buf[block.starts]
-    wanted = (first != ord("#")) & (block.starts < block.ends)
+    wanted: Bools = (first != ord("#")) & (block.starts < block.ends)
     for index in np.flatnonzero(wanted & block.is_at("CPU:", block.starts)):
-        text = block.line(index)
+        text = block.line(int(index))
         if "[LOST " in text:
             wanted[index] = False
             lost.append((line + int(index) + 1, text))

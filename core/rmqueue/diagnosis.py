@@ -1,0 +1,209 @@
+"""What is wrong with a strategy, in the words of its author: file, line, what to do.
+
+The compiler finds every mistake, but tells of it in dozens of lines about code that the
+author has not written.  So the common ones are looked for in the source first.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import difflib
+import inspect
+import re
+import textwrap
+import types
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rmqueue.mm import fallback as bricks
+from rmqueue.mm.jit import cache_root, python_function
+from rmqueue.mm.mmzone import BATCH, ZONE
+
+#: Parameters of a strategy, in order.
+PARAMETERS = ("zone", "order", "start_mt", "flags", "batch", "st")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A function of a strategy and its syntax tree."""
+
+    function: types.FunctionType
+    tree: ast.FunctionDef
+
+    def place(self, node: ast.AST) -> str:
+        """File and line of a node."""
+        code = self.function.__code__
+        line = code.co_firstlineno + getattr(node, "lineno", 1) - 1
+        return f"{code.co_filename}, line {line}"
+
+
+def mistakes(function: Callable[..., Any], state: np.dtype[Any]) -> list[str]:
+    """Look for the common mistakes in the source of a strategy.
+
+    Parameters
+    ----------
+    function : callable
+        The strategy, compiled or not.
+    state : numpy.dtype
+        Structured type of its parameters and state, ``st``.
+
+    Returns
+    -------
+    list of str
+        A message each: place, what was found, what to do.  Nothing is said of functions
+        whose source cannot be read.
+    """
+    plain = python_function(function)
+    found: list[str] = []
+    for source in sources(plain, set()):
+        top = source.function is plain
+        found += wrong_signature(source) if top else ()
+        found += unknown_names(source)
+        found += unknown_fields(source, state, top)
+        found += wrong_calls(source)
+        found += missing_returns(source) if top else ()
+    return list(dict.fromkeys(found))
+
+
+def sources(function: Any, seen: set[int]) -> Iterator[Source]:
+    """Yield a function and those of its author that it calls."""
+    plain = python_function(function)
+    if not isinstance(plain, types.FunctionType) or id(plain) in seen:
+        return
+    seen.add(id(plain))
+    if plain.__module__.startswith("rmqueue.mm."):
+        return
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(plain))).body[0]
+    except (OSError, TypeError, SyntaxError, IndexError):
+        return
+    if isinstance(tree, ast.FunctionDef):
+        yield Source(plain, tree)
+    for name in plain.__code__.co_names:
+        if name in plain.__globals__:
+            yield from sources(plain.__globals__[name], seen)
+
+
+def wrong_signature(source: Source) -> Iterator[str]:
+    """Refuse another number of parameters than the engine passes."""
+    found = len(source.tree.args.args)
+    if found != len(PARAMETERS):
+        yield (
+            f"{source.place(source.tree)}: {source.tree.name}() takes {found} "
+            f"parameters: it is called with {len(PARAMETERS)}, {', '.join(PARAMETERS)}"
+        )
+
+
+def unknown_names(source: Source) -> Iterator[str]:
+    """Refuse names that nobody defines."""
+    known = {**vars(builtins), **source.function.__globals__}
+    missing = {name for name in source.function.__code__.co_names if name not in known}
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Name) and node.id in missing:
+            advice = nearest(node.id, [*source.function.__globals__, *vars(bricks)])
+            yield f"{source.place(node)}: name {node.id!r} is not defined{advice}"
+
+
+def unknown_fields(source: Source, state: np.dtype[Any], top: bool) -> Iterator[str]:
+    """Refuse fields that the zone, the batch or the strategy's record do not have."""
+    names = [argument.arg for argument in source.tree.args.args]
+    roles = dict(zip(names, PARAMETERS, strict=False)) if top else {n: n for n in names}
+    dtypes = {"zone": ZONE, "batch": BATCH, "st": state}
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            dtype = dtypes.get(roles.get(node.value.id, ""))
+            fields = dtype.names if dtype is not None else None
+            if fields is not None and node.attr not in fields:
+                yield (
+                    f"{source.place(node)}: {node.value.id} has no field "
+                    f"{node.attr!r}{nearest(node.attr, fields)}"
+                )
+
+
+def wrong_calls(source: Source) -> Iterator[str]:
+    """Refuse calls with arguments that the function called does not take."""
+    for node in ast.walk(source.tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+            continue
+        called = source.function.__globals__.get(node.func.id)
+        called = python_function(called) if callable(called) else None
+        starred = any(isinstance(argument, ast.Starred) for argument in node.args)
+        if not isinstance(called, types.FunctionType) or starred:
+            continue
+        words = {keyword.arg: None for keyword in node.keywords if keyword.arg}
+        try:
+            inspect.signature(called).bind(*node.args, **words)
+        except TypeError as error:
+            parameters = ", ".join(inspect.signature(called).parameters)
+            yield (
+                f"{source.place(node)}: {node.func.id}({parameters}) is called with "
+                f"other arguments: {error}"
+            )
+
+
+def missing_returns(source: Source) -> Iterator[str]:
+    """Refuse paths that return nothing."""
+    advice = "return a page, or -1 if there is none"
+    for node in ast.walk(source.tree):
+        empty = isinstance(node, ast.Return) and (
+            node.value is None
+            or (isinstance(node.value, ast.Constant) and node.value.value is None)
+        )
+        if empty:
+            yield f"{source.place(node)}: returns nothing: {advice}"
+    if not always_leaves(source.tree.body):
+        last = source.tree.body[-1]
+        yield (
+            f"{source.place(last)}: {source.tree.name}() can end here without a "
+            f"return: {advice}"
+        )
+
+
+def always_leaves(body: list[ast.stmt]) -> bool:
+    """Whether no path runs off the end of some statements."""
+    last = body[-1] if body else None
+    if isinstance(last, (ast.Return, ast.Raise, ast.Try, ast.Match)):
+        return True  # of the rarer ones the compiler judges
+    if isinstance(last, ast.With):
+        return always_leaves(last.body)
+    if isinstance(last, ast.If):
+        return always_leaves(last.body) and always_leaves(last.orelse)
+    if isinstance(last, ast.While):
+        endless = isinstance(last.test, ast.Constant) and bool(last.test.value)
+        return endless and not any(isinstance(n, ast.Break) for n in ast.walk(last))
+    return False
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Advice to use the nearest known name; nothing if none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f": did you mean {near[0]!r}?" if near else ""
+
+
+def compiler_words(error: Exception, function: Callable[..., Any]) -> str:
+    """Reduce the compiler's message to place and complaint.
+
+    The innermost line of the author's own code is named; if the message has none, the
+    strategy itself is.
+    """
+    text = re.sub(r"Record\(\[.*?\], \d+, \w+\)", "record", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    at = [
+        (path, line)
+        for path, line in re.findall(r"^During: .* at (.+) \((\d+)\)$", text, re.M)
+        if not path.startswith(str(cache_root()))
+    ]
+    code = python_function(function).__code__
+    path, number = at[0] if at else (code.co_filename, str(code.co_firstlineno))
+    said = [line for line in lines if not line.startswith(("Failed in", "During:"))]
+    complaint = said[0] if said else type(error).__name__
+    wrong = re.match(r"No conversion from (.+) to int64 for '\$\d+return_", complaint)
+    if wrong:
+        complaint = f"returns {wrong[1]}: return a page, or -1 if there is none"
+    if complaint.endswith(":"):  # what it announces stands in the next line
+        complaint += " " + said[1].removeprefix(">>> ")
+    return f"{path}, line {number}: {complaint}"
