@@ -29,8 +29,10 @@ from rmqueue.mm.jit import (
 )
 from rmqueue.mm.page_alloc import FALLBACK_SIGNATURE
 
+#: Named by the digest: numba finds compiled code by its symbol, and numbers symbols anew
+#: in each process, so that two strategies from the cache could answer to one name.
 CALLER = '''\
-def call_strategy(zone, order, start_mt, flags, batch, state):
+def {name}(zone, order, start_mt, flags, batch, state):
     """Cast the address of the state to its record, and ask."""
     return fallback(zone, order, start_mt, flags, batch, state_at(state))
 '''
@@ -138,13 +140,15 @@ def compile_strategy(
         "fallback": function,
         "state_at": view_as(state),
     }
+    name = f"strategy_{strategy_digest(function, state)}"
+    text = CALLER.format(name=name)
     if not ENABLED:
-        exec(compile(CALLER, "<rmqueue strategy>", "exec"), namespace)
-        plain: Callable[..., int] = namespace["call_strategy"]
+        exec(compile(text, "<rmqueue strategy>", "exec"), namespace)
+        plain: Callable[..., int] = namespace[name]
         return plain
     folder = code_folder() / "strategies"
-    path = folder / f"strategy_{strategy_digest(function, state)}.py"
-    _write_once(path, CALLER)
-    exec(compile(CALLER, str(path), "exec"), namespace)
-    caller: Callable[..., int] = namespace["call_strategy"]
+    path = folder / f"{name}.py"
+    _write_once(path, text)
+    exec(compile(text, str(path), "exec"), namespace)
+    caller: Callable[..., int] = namespace[name]
     return compile_entry(caller, FALLBACK_SIGNATURE, folder)
