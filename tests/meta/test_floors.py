@@ -14,7 +14,7 @@ from tests.meta.sources import core_modules, imports, python_files, shown, tree
 
 #: Modules of rmqueue by floor; `.` is the facade.
 FLOORS = {
-    0: "mm mm.jit mm.linking mm.profile",
+    0: "mm mm.jit mm.linking mm.plain mm.profile",
     1: "mm.mmzone mm.vmstat",
     2: "mm.free_list",
     3: "mm.buddy mm.pageblock",
@@ -24,10 +24,10 @@ FLOORS = {
     7: "mm.boot mm.check mm.check_lists mm.check_pages mm.checkpoint mm.replay",
     8: "",  # mm.smp
     9: "errors procfs results types",
-    10: "hookspecs output validation",
+    10: "diagnosis hookspecs output validation",
     11: "loader registry",
     12: "config cost experiment_file measures metrics ops request runner storage",
-    13: "binding restore zone",
+    13: "binding restore zone zone_view",
     14: "experiment outcomes start testing testing.golden",
     15: "compare export grid listing progress report verify",
     16: ". cli",
