@@ -1,7 +1,7 @@
 """The memory of a zone: its record and the big arrays, mapped but not touched.
 
 Nine bytes a page and eight a pageblock.  The arrays are anonymous maps without a
-reservation, in huge pages where the system has them: boot touches only what it writes.
+reservation: boot touches only what it writes.
 """
 
 from __future__ import annotations
@@ -27,14 +27,30 @@ if TYPE_CHECKING:
     from rmqueue.config import ZoneConfig
 
 _HUGE = 2 << 20
+#: Arrays larger than this stay in small pages: boot writes every second one of them, and
+#: a zone of a terabyte would take 2.5 GB at once, instead of 1.5.
+_MOST_HUGE = 1 << 30
+#: Python names it since 3.13 only.
+_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
 
 
 def big_array(count: int, dtype: Any) -> npt.NDArray[Any]:
-    """Return zeros that take no memory until they are written."""
+    """Return zeros that take no memory until they are written.
+
+    In huge pages where the system has them and they are not too many.
+
+    Raises
+    ------
+    MemoryError
+        There is no address space for so much.
+    """
     size = max(count * np.dtype(dtype).itemsize, 1)
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
-    memory = mmap.mmap(-1, size + _HUGE, flags=flags)
-    if size >= _HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE
+    try:
+        memory = mmap.mmap(-1, size + _HUGE, flags=flags)
+    except OSError as error:
+        raise MemoryError(f"{size >> 20} MiB: {error.strerror}") from None
+    if _HUGE <= size <= _MOST_HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
         memory.madvise(mmap.MADV_HUGEPAGE)
     start = -np.frombuffer(memory, np.uint8, 1).ctypes.data % _HUGE
     return np.frombuffer(memory, dtype, count, start)
