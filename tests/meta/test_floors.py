@@ -49,6 +49,17 @@ def test_every_module_has_a_floor() -> None:
     assert not gone, f"these do not exist any more: remove them from {__file__}"
 
 
+def test_imports_are_absolute() -> None:
+    """A relative one would slip through the tests below."""
+    found = [
+        f"{shown(path)}:{line}: {name}"
+        for path in python_files("core/rmqueue", *PLUG_INS)
+        for line, name in imports(path)
+        if name.startswith(".")
+    ]
+    assert not found, "\n".join(found)
+
+
 @pytest.mark.parametrize("module", sorted(core_modules()))
 def test_imports_point_down(module: str) -> None:
     path = core_modules()[module]
