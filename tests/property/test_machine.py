@@ -30,4 +30,4 @@ SETTINGS = settings(
 @pytest.mark.parametrize(("kernel", "strategy"), PAIRS)
 def test_no_step_breaks_a_zone(kernel: str, strategy: str) -> None:
     machine = type("Machine", (ZoneMachine,), {"kernel": kernel, "strategy": strategy})
-    run_state_machine_as_test(machine, settings=SETTINGS)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(machine, settings=SETTINGS)

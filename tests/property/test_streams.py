@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def test_zones_side_by_side_do_not_meet(
         alone.append(final_state(zone))
         together.append(zone_and_ops(seed + at, pair, steps=120))
     marks = [0.0, *sorted(cuts), 1.0]
-    for begin, end in zip(marks, marks[1:], strict=False):
+    for begin, end in pairwise(marks):
         for zone, ops in together:  # a bit of the one, a bit of the other
             zone.replay(ops[int(begin * len(ops)) : int(end * len(ops))])
     for (zone, _), expected in zip(together, alone, strict=True):
