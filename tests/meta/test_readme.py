@@ -80,20 +80,33 @@ def commands() -> Iterator[tuple[Block, str, str]]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with all files that README shows."""
-    for block in README:
+    """A folder with all files that are shown, the plugins installed as pip would do."""
+    for block in (*README, *PLUGINS):
         if block.file:
             (tmp_path / block.file).write_text(block.body, encoding="utf-8")
+    projects = [tomllib.loads(block.body)["project"] for block in of("toml", PLUGINS)]
+    name = projects[0]["name"]
+    points = {
+        point: module
+        for project in projects
+        for point, module in project["entry-points"]["rmqueue"].items()
+    }
+    info = tmp_path / f"{name.replace('-', '_')}-1.0.dist-info"
+    info.mkdir()
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+    (info / "METADATA").write_text(metadata, encoding="utf-8")
+    lines = "".join(f"{point} = {module}\n" for point, module in points.items())
+    (info / "entry_points.txt").write_text(f"[rmqueue]\n{lines}", encoding="utf-8")
     return tmp_path
 
 
-def run(arguments: list[str], folder: Path, **environment: str) -> str:
-    """Standard output of a process, which must succeed."""
+def run(arguments: list[str], folder: Path) -> str:
+    """Standard output of a process, which must succeed; it sees the plugins."""
     inherited = {k: v for k, v in os.environ.items() if k != "NUMBA_DISABLE_JIT"}
     ended = subprocess.run(
         arguments,
         cwd=folder,
-        env={**inherited, **environment},
+        env={**inherited, "PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
         check=False,
@@ -165,19 +178,7 @@ def test_links_lead_somewhere() -> None:
             assert (ROOT / document).parent.joinpath(target).exists(), target
 
 
-def test_the_plugin_of_the_manual(tmp_path: Path) -> None:
-    """Module and project of plugins/README.md, installed as pip would do it."""
-    module = of("python", PLUGINS)[0].body
-    project = tomllib.loads(of("toml", PLUGINS)[0].body)["project"]
-    points = project["entry-points"]["rmqueue"]
-    for name in set(points.values()):
-        (tmp_path / f"{name}.py").write_text(module, encoding="utf-8")
-    info = tmp_path / f"{project['name'].replace('-', '_')}-1.0.dist-info"
-    info.mkdir()
-    metadata = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 1.0\n"
-    (info / "METADATA").write_text(metadata, encoding="utf-8")
-    lines = "".join(f"{point} = {value}\n" for point, value in points.items())
-    (info / "entry_points.txt").write_text(f"[rmqueue]\n{lines}", encoding="utf-8")
-    arguments = [sys.executable, "-m", "rmqueue.cli", "plugins"]
-    listed = run(arguments, tmp_path, PYTHONPATH=str(tmp_path))
-    assert re.search(r"^machine +slow-scan +rmqueue-lab 1\.0 ", listed, re.MULTILINE)
+def test_the_plugins_of_the_manual(folder: Path) -> None:
+    listed = rmqueue("rmqueue plugins", folder)
+    for line in (r"machine +slow-scan +rmqueue-lab 1\.0 ", r"strategy +patient +"):
+        assert re.search(f"^{line}", listed, re.MULTILINE)
