@@ -22,6 +22,7 @@ import pytest
 
 from tests.meta.sources import ROOT
 
+REFRESH = "run: python -m tests.meta.refresh_readme"
 FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\w+)\n(?P<body>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
@@ -80,10 +81,14 @@ def commands() -> Iterator[tuple[Block, str, str]]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with all files that are shown, the plugins installed as pip would do."""
+    return install(tmp_path)
+
+
+def install(folder: Path) -> Path:
+    """Write all files that are shown, and install the plugins as pip would do."""
     for block in (*README, *PLUGINS):
         if block.file:
-            (tmp_path / block.file).write_text(block.body, encoding="utf-8")
+            (folder / block.file).write_text(block.body, encoding="utf-8")
     projects = [tomllib.loads(block.body)["project"] for block in of("toml", PLUGINS)]
     name = projects[0]["name"]
     points = {
@@ -91,13 +96,13 @@ def folder(tmp_path: Path) -> Path:
         for project in projects
         for point, module in project["entry-points"]["rmqueue"].items()
     }
-    info = tmp_path / f"{name.replace('-', '_')}-1.0.dist-info"
+    info = folder / f"{name.replace('-', '_')}-1.0.dist-info"
     info.mkdir()
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
     (info / "METADATA").write_text(metadata, encoding="utf-8")
     lines = "".join(f"{point} = {module}\n" for point, module in points.items())
     (info / "entry_points.txt").write_text(f"[rmqueue]\n{lines}", encoding="utf-8")
-    return tmp_path
+    return folder
 
 
 def run(arguments: list[str], folder: Path) -> str:
@@ -120,6 +125,12 @@ def rmqueue(command: str, folder: Path) -> str:
     return run([sys.executable, "-m", "rmqueue.cli", *arguments], folder)
 
 
+def run_program(block: Block, folder: Path) -> str:
+    program = folder / (block.file or "example.py")
+    program.write_text(block.body, encoding="utf-8")
+    return run([sys.executable, "-W", "error", str(program)], folder)
+
+
 def lasting(output: str) -> str:
     """Output without what differs from run to run: times and versions."""
     lines = []
@@ -139,7 +150,9 @@ def lasting(output: str) -> str:
 def test_commands(block: Block, command: str, output: str, folder: Path) -> None:
     printed = rmqueue(command, folder)
     if output:
-        assert lasting(printed) == lasting(output), f"run again: {command}"
+        assert lasting(printed) == lasting(output), (
+            "python -m tests.meta.refresh_readme"
+        )
 
 
 def test_the_default_comparison_is_shown() -> None:
@@ -149,9 +162,7 @@ def test_the_default_comparison_is_shown() -> None:
 
 @pytest.mark.parametrize("block", of("python", README), ids=where)
 def test_programs(block: Block, folder: Path) -> None:
-    program = folder / (block.file or "example.py")
-    program.write_text(block.body, encoding="utf-8")
-    printed = run([sys.executable, "-W", "error", str(program)], folder)
+    printed = run_program(block, folder)
     if block.prints is not None:
         assert lasting(printed) == lasting(block.prints)
 
