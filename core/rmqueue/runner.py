@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from rmqueue.mm.checkpoint import ZONE_FIELDS
 from rmqueue.mm.mmzone import FAULTS
-from rmqueue.mm.replay import MISUSES, NO_PAGE, RUN, replay
+from rmqueue.mm.replay import replay
+from rmqueue.mm.run import MISUSES, NO_PAGE, RUN
 from rmqueue.mm.vmstat import NR_COUNTERS
 from rmqueue.ops import BULK, CHECK, WITH_RESULT, Ops, slots_needed
 from rmqueue.storage import ZoneStorage

@@ -23,7 +23,7 @@ from rmqueue.binding import BoundStrategy
 from rmqueue.config import StrategyConfig, ZoneConfig
 from rmqueue.measures import FallbackMatrix, HoldStats, ReplayResult
 from rmqueue.mm.boot import boot
-from rmqueue.mm.replay import NO_PAGE
+from rmqueue.mm.run import NO_PAGE
 from rmqueue.mm.vmstat import COUNTERS
 from rmqueue.ops import ALLOC, BULK, FREE, PCP_ALLOC, PCP_FREE, SET_LRU, as_ops
 from rmqueue.registry import Registry

@@ -15,8 +15,8 @@ from tests.meta.sources import core_modules, imports, python_files, shown, tree
 #: Modules of rmqueue by floor; `.` is the facade.
 FLOORS = {
     0: "mm mm.jit mm.linking mm.plain mm.profile",
-    1: "mm.mmzone mm.vmstat",
-    2: "mm.free_list",
+    1: "mm.mmzone mm.run mm.vmstat",
+    2: "mm.free_list mm.hold mm.watermark",
     3: "mm.buddy mm.pageblock",
     4: "mm.fallback",
     5: "mm.page_alloc",

@@ -19,17 +19,15 @@ from rmqueue.mm.mmzone import (
     PCP_LISTS,
     PCPF_FREE_HIGH_BATCH,
     page_state,
+    pageblock_type,
     set_page_state,
     zone_at,
 )
 from rmqueue.mm.page_alloc import free_blocks, free_pages_ok, set_lru
 from rmqueue.mm.pageblock import set_pageblock_type
-from rmqueue.mm.pcp import (
-    pcp_of,
-    setup_per_zone_wmarks,
-    zone_set_pageset_high_and_batch,
-)
+from rmqueue.mm.pcp import pcp_of, zone_set_pageset_high_and_batch
 from rmqueue.mm.vmstat import COUNTER_SLOTS, HISTOGRAM_BUCKETS
+from rmqueue.mm.watermark import setup_per_zone_wmarks
 
 
 @jit
@@ -58,7 +56,7 @@ def memblock_free_range(zone: Any, pfn: int, end: int) -> None:
         while pfn & ((1 << order) - 1) or pfn + (1 << order) > end:
             order -= 1
         zone.managed += 1 << order
-        free_blocks(zone, pfn, order, True)
+        free_blocks(zone, pfn, order, pageblock_type(zone, pfn), True)
         pfn += 1 << order
 
 

@@ -8,6 +8,8 @@ from rmqueue.mm.free_list import (
     add_to_free_list,
     block_weight,
     del_page_from_free_list,
+    put_on_free_list,
+    take_off_free_list,
 )
 from rmqueue.mm.jit import jit, prefetch
 from rmqueue.mm.mmzone import (
@@ -86,7 +88,7 @@ def page_del_and_expand(zone: Any, pfn: int, low: int, high: int, mt: int) -> No
         account_freepages(zone, -(1 << low), mt)
 
 
-@jit
+@jit(cold=True)
 def rmqueue_smallest(zone: Any, order: int, mt: int) -> int:
     """Take the first block of the smallest sufficient order from one type's lists.
 
@@ -108,6 +110,12 @@ def rmqueue_smallest(zone: Any, order: int, mt: int) -> int:
     -----
     Mirrors ``__rmqueue_smallest()``, mm/page_alloc.c.
     """
+    return take_smallest(zone, order, mt)
+
+
+@jit(forceinline=True)
+def take_smallest(zone: Any, order: int, mt: int) -> int:
+    """`rmqueue_smallest`, for where nearly every request ends."""
     zone.cnt[SMALLEST] += 1
     k = order
     while k <= max_order(zone):
@@ -163,7 +171,7 @@ def give_halves(zone: Any, pfn: int, low: int, high: int, mt: int) -> None:
         zone.nr_area[high] += 1
 
 
-@jit(cold=True)
+@jit
 def merge_across_types(zone: Any, buddy: int, order: int, mt: int) -> bool:
     """Whether a buddy of pageblock order or more may be merged; retype it if so.
 
@@ -218,13 +226,38 @@ def free_one_page(zone: Any, pfn: int, order: int, mt: int, to_tail: bool) -> No
     set_page_state(zone, pfn, 0)
     start = order
     buddy = pfn
+    while order < pageblock_order(zone):
+        buddy = find_buddy_pfn(pfn, order)
+        if page_state(zone, buddy) != PAGE_FREE | order:
+            break
+        take_off_free_list(zone, buddy, order)
+        pfn &= buddy
+        order += 1
+    merged = order - start
+    zone.cnt[MERGE] += merged
+    zone.cnt[LIST_DEL] += merged
+    if order < pageblock_order(zone):
+        add_to_word(zone, pfn, ONE_BLOCK * (1 - merged) + (ONE_PAGE << start))
+        tail = to_tail | buddy_merge_likely(zone, pfn, buddy, order)
+        put_on_free_list(zone, pfn, order, mt, tail)
+    else:
+        halves = (ONE_PAGE << order) - (ONE_PAGE << start)
+        add_to_word(zone, pfn, -ONE_BLOCK * merged - halves)
+        free_whole_pageblocks(zone, pfn, order, mt, to_tail)
+
+
+@jit(cold=True)
+def free_whole_pageblocks(
+    zone: Any, pfn: int, order: int, mt: int, to_tail: bool
+) -> None:
+    """Finish `free_one_page` for a block of pageblock order or more."""
+    start = order
+    buddy = pfn
     while order < max_order(zone):
         buddy = find_buddy_pfn(pfn, order)
         if page_state(zone, buddy) != PAGE_FREE | order:
             break
-        if order >= pageblock_order(zone) and not merge_across_types(
-            zone, buddy, order, mt
-        ):
+        if not merge_across_types(zone, buddy, order, mt):
             break
         del_page_from_free_list(zone, buddy, order)
         pfn &= buddy

@@ -71,25 +71,42 @@ def block_weight(order: int) -> int:
 
 
 @jit(forceinline=True)
-def add_to_free_list(zone: Any, pfn: int, order: int, mt: int, tail: bool) -> None:
-    """Put a free block on the list of an order and type (add_to_free_list)."""
-    if tail:
-        list_add_tail(zone, pfn, free_list(zone, order, mt))
-    else:
-        list_add(zone, pfn, free_list(zone, order, mt))
+def put_on_free_list(zone: Any, pfn: int, order: int, mt: int, tail: bool) -> None:
+    """`add_to_free_list` but for the word of the pageblock.
+
+    No branch on `tail`: whether a larger merge is likely is as good as random.
+    """
+    head = free_list(zone, order, mt)
+    first, last = next_of(zone, head), prev_of(zone, head)
+    before = last if tail else head
+    after = head if tail else first
+    link(zone, before, pfn)
+    link(zone, pfn, after)
     set_page_state(zone, pfn, PAGE_FREE | order)
-    add_to_word(zone, pfn, block_weight(order))
     zone.nr_area[order] += 1
     zone.cnt[LIST_ADD] += 1
 
 
 @jit(forceinline=True)
-def del_page_from_free_list(zone: Any, pfn: int, order: int) -> None:
-    """Take a free block off its list (del_page_from_free_list)."""
+def add_to_free_list(zone: Any, pfn: int, order: int, mt: int, tail: bool) -> None:
+    """Put a free block on the list of an order and type (add_to_free_list)."""
+    put_on_free_list(zone, pfn, order, mt, tail)
+    add_to_word(zone, pfn, block_weight(order))
+
+
+@jit(forceinline=True)
+def take_off_free_list(zone: Any, pfn: int, order: int) -> None:
+    """`del_page_from_free_list` but for the word of the pageblock and the count."""
     list_del(zone, pfn)
     set_page_state(zone, pfn, 0)
-    add_to_word(zone, pfn, -block_weight(order))
     zone.nr_area[order] -= 1
+
+
+@jit(forceinline=True)
+def del_page_from_free_list(zone: Any, pfn: int, order: int) -> None:
+    """Take a free block off its list (del_page_from_free_list)."""
+    take_off_free_list(zone, pfn, order)
+    add_to_word(zone, pfn, -block_weight(order))
     zone.cnt[LIST_DEL] += 1
 
 

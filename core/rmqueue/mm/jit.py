@@ -336,6 +336,33 @@ def constant_field(dtype: np.dtype[Any], name: str) -> Any:
     return get
 
 
+def scalar_item(dtype: np.dtype[Any], name: str) -> Any:
+    """Make ``get(record, i) -> int64`` for the items of an array of 64-bit words.
+
+    Never a part of a vector: a vector load that covers a word stored just before waits
+    until all stores before it have reached the cache, and one of those may have missed.
+    """
+    if not ENABLED:
+        return lambda record, i: record[name][i]
+    fields = dtype.fields
+    assert fields is not None
+    start, rectype = fields[name][1], record(dtype)
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def get(typingctx: Any, record: Any, index: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            i64 = ir.IntType(64)
+            base = builder.ptrtoint(args[0], i64)
+            offset = builder.mul(args[1], ir.Constant(i64, 8))
+            offset = builder.add(offset, ir.Constant(i64, start))
+            pointer = _pointer(builder, base, offset)
+            return builder.load_atomic(pointer, "monotonic", 8, typ=i64)
+
+        return I64(rectype, I64), codegen
+
+    return get
+
+
 def view_as(dtype: np.dtype[Any]) -> Any:
     """Make ``view(address) -> record``: the record of `dtype` that lies there.
 

@@ -118,7 +118,7 @@ _SCALARS = (
     *("min_free_kbytes", "boost_factor", "scale_factor", "high_fraction"),
     *("cma", "cma_pageblocks", "mobility_off", "free_high_batch"),
     # holds
-    *("hold_count", "hold_total_ps", "hold_worst_ps"),
+    *("hold_count", "hold_total_ps", "hold_worst_ps", "rare_work"),
     # what a strategy did wrong first
     *("fault", "fault_pfn", "fault_order"),
 )
@@ -126,7 +126,7 @@ ZONE = np.dtype(
     [(name, _i8) for name in (*_SCALARS, *RULES)]
     + [
         (name, _i8, (COUNTER_SLOTS,))
-        for name in ("cnt", "hold_start", "hold_weights", "hold_delta", "hold_worst")
+        for name in ("cnt", "hold_start", "hold_weights", "hold_worst")
     ]
     + [
         ("nr_area", _i8, (NR_ORDERS,)),

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from rmqueue.mm.buddy import account_freepages, free_one_page, rmqueue_smallest
+from rmqueue.mm.buddy import (
+    account_freepages,
+    free_one_page,
+    rmqueue_smallest,
+    take_smallest,
+)
 from rmqueue.mm.free_list import list_add_tail, list_first, move_to_free_list
+from rmqueue.mm.hold import end_free_hold, end_hold
 from rmqueue.mm.jit import I64 as _I64
-from rmqueue.mm.jit import function_type, jit
+from rmqueue.mm.jit import function_type, jit, load_i64, store_i64, wrapping_mul
 from rmqueue.mm.mmzone import (
     ALLOC_CMA,
     ALLOC_HIGHATOMIC,
@@ -28,6 +34,7 @@ from rmqueue.mm.mmzone import (
     batch_at,
     free_list,
     page_state,
+    pageblock_order,
     pageblock_type,
     pageblock_word,
     set_page_state,
@@ -39,25 +46,34 @@ from rmqueue.mm.pageblock import (
     pageblock_in_zone,
     set_pageblock_type,
 )
-from rmqueue.mm.vmstat import BULK, HEAD, LOCK, end_hold
+from rmqueue.mm.vmstat import BULK, HEAD, LOCK
 
 #: Type of a compiled strategy: zone, order, start_mt, flags, batch, address of its
 #: state -> page (relative to the zone) or -1.
 FALLBACK_SIGNATURE = (_I64, ZONE_TYPE, _I64, _I64, _I64, BATCH_TYPE, _I64)
 FALLBACK_TYPE = function_type(*FALLBACK_SIGNATURE)
 
+#: A one, and the mark of an LRU list, in each of eight state bytes.
+ONE_EACH = 0x0101010101010101
+LRU_BYTES = PAGE_LRU * ONE_EACH
+
 
 @jit(cold=True)
 def set_lru(zone: Any, pfn: int, order: int, on: int) -> None:
-    """Put the pages of a block in use on an LRU list, or take them off."""
-    for q in range(pfn, pfn + (1 << order)):
-        state = page_state(zone, q)
-        if on != 0 and state & PAGE_LRU == 0:
-            set_page_state(zone, q, state | PAGE_LRU)
-            add_to_word(zone, q, ONE_LRU)
-        elif on == 0 and state & PAGE_LRU:
-            set_page_state(zone, q, state - PAGE_LRU)
-            add_to_word(zone, q, -ONE_LRU)
+    """Put the pages of a block in use on an LRU list, or take them off.
+
+    Eight state bytes at a time; those of other blocks keep theirs.
+    """
+    pages = min(8, 1 << order)
+    mask = LRU_BYTES >> (64 - 8 * pages)
+    for q in range(pfn, pfn + (1 << order), 8):
+        address, shift = zone.meta + (q & -8), 8 * (q & 7)
+        states = load_i64(address, 0)
+        wrong = ~states if on != 0 else states
+        wrong &= mask << shift
+        store_i64(address, 0, states ^ wrong)
+        changed = (wrapping_mul(wrong >> 6, ONE_EACH) >> 56) & 15
+        add_to_word(zone, q, ONE_LRU * (changed if on != 0 else -changed))
 
 
 @jit(forceinline=True)
@@ -106,6 +122,7 @@ def rmqueue_fallback(
     """Ask the strategy, and refuse what it cannot have taken off a free list."""
     batch = batch_at(batch_address(zone))
     state = zone.strategy_state
+    zone.rare_work = 1
     pfn = fallback(zone, order, start_mt, flags, batch, state)
     if pfn == -1:
         return -1
@@ -119,7 +136,7 @@ def rmqueue_fallback(
     return int(pfn)
 
 
-@jit
+@jit(forceinline=True)
 def rmqueue(zone: Any, order: int, start_mt: int, flags: int, fallback: Any) -> int:
     """Take one block: native lists first, then the strategy.
 
@@ -150,7 +167,7 @@ def rmqueue(zone: Any, order: int, start_mt: int, flags: int, fallback: Any) -> 
         if pfn >= 0:
             return pfn
     if batch_at(batch_address(zone)).mode == RMQUEUE_NORMAL:
-        pfn = rmqueue_smallest(zone, order, start_mt)
+        pfn = take_smallest(zone, order, start_mt)
     if pfn < 0:
         pfn = rmqueue_fallback(zone, order, start_mt, flags, fallback)
     if pfn >= 0:
@@ -247,22 +264,28 @@ def free_pages_ok(zone: Any, pfn: int, order: int) -> None:
     Mirrors ``__free_pages_ok()`` and ``split_large_buddy()``, mm/page_alloc.c: above
     pageblock order, most kernels free pageblock by pageblock.
     """
+    mt = pageblock_type(zone, pfn)
     clear_lru(zone, pfn, order)
     zone.cnt[LOCK] += 1
-    free_blocks(zone, pfn, order, False)
-    end_hold(zone)
+    free_blocks(zone, pfn, order, mt, False)
+    end_free_hold(zone)
 
 
 @jit(forceinline=True)
-def free_blocks(zone: Any, pfn: int, order: int, to_tail: bool) -> None:
+def free_blocks(zone: Any, pfn: int, order: int, mt: int, to_tail: bool) -> None:
     """Free a block whole or by pageblock, as the kernel profile has it."""
-    if order <= zone.pageblock_order or zone.frees_by_pageblock == 0:
-        free_one_page(zone, pfn, order, pageblock_type(zone, pfn), to_tail)
-        return
+    if order <= pageblock_order(zone) or zone.frees_by_pageblock == 0:
+        free_one_page(zone, pfn, order, mt, to_tail)
+    else:
+        free_by_pageblock(zone, pfn, order, to_tail)
+
+
+@jit(cold=True)
+def free_by_pageblock(zone: Any, pfn: int, order: int, to_tail: bool) -> None:
+    """Free a block of more than one pageblock, one after the other."""
     set_page_state(zone, pfn, 0)
-    part = zone.pageblock_order
-    for i in range(1 << (order - part)):
-        q = pfn + (i << part)
+    part = pageblock_order(zone)
+    for q in range(pfn, pfn + (1 << order), 1 << part):
         free_one_page(zone, q, part, pageblock_type(zone, q), to_tail)
 
 

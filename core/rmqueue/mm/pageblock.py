@@ -63,6 +63,7 @@ def set_pageblock_type(zone: Any, pfn: int, mt: int) -> None:
         mt = UNMOVABLE
     add_to_word(zone, pfn, mt - pageblock_type(zone, pfn))
     zone.cnt[PBSET] += 1
+    zone.rare_work = 1
 
 
 @jit
@@ -135,4 +136,5 @@ def move_freepages_block(zone: Any, pfn: int, mt: int) -> int:
     blocks = free_blocks_in(pageblock_word(zone, pfn))
     moved = move_free_blocks(zone, pfn, mt)
     zone.cnt[MOVE_PAGE] += blocks + max(zone.pageblock_pages - moved, 0)
+    zone.rare_work = 1
     return moved

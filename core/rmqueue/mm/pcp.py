@@ -1,11 +1,12 @@
-"""Per-CPU lists (SEMANTICS 9) and the watermarks they are sized by (10)."""
+"""Per-CPU lists (SEMANTICS 9)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from rmqueue.mm.buddy import free_one_page
-from rmqueue.mm.free_list import list_add, list_del, list_first, list_last
+from rmqueue.mm.free_list import list_add
+from rmqueue.mm.hold import end_hold
 from rmqueue.mm.jit import jit, prefetch
 from rmqueue.mm.mmzone import (
     ALLOC_HIGHATOMIC,
@@ -22,11 +23,14 @@ from rmqueue.mm.mmzone import (
     ZONE_BELOW_HIGH,
     ZONE_BOOSTED_WATERMARK,
     ZONE_RECLAIM_ACTIVE,
+    link,
     meta,
+    next_of,
     pageblock_type,
     pcp_at,
     pcp_list,
     pcps,
+    prev_of,
     set_page_state,
 )
 from rmqueue.mm.page_alloc import (
@@ -35,13 +39,8 @@ from rmqueue.mm.page_alloc import (
     rmqueue_buddy,
     rmqueue_bulk,
 )
-from rmqueue.mm.vmstat import LOCK, PCP_FLUSH, PCP_FLUSH_PAGES, end_hold
-
-
-@jit(forceinline=True)
-def clamp(value: int, low: int, high: int) -> int:
-    """`value` within limits; the upper one wins."""
-    return min(max(value, low), high)
+from rmqueue.mm.vmstat import LOCK, PCP_FLUSH, PCP_FLUSH_PAGES
+from rmqueue.mm.watermark import clamp, zone_watermark_ok
 
 
 @jit(forceinline=True)
@@ -104,47 +103,6 @@ def zone_set_pageset_high_and_batch(zone: Any) -> None:
 
 
 @jit
-def integer_sqrt(value: int) -> int:
-    """Square root rounded down (int_sqrt)."""
-    root = 0
-    bit = 1 << 31
-    while bit > 0:
-        if (root + bit) * (root + bit) <= value:
-            root += bit
-        bit >>= 1
-    return root
-
-
-@jit
-def setup_per_zone_wmarks(zone: Any, configured_kbytes: int) -> None:
-    """Compute min, low, high and promo watermarks (setup_per_zone_wmarks).
-
-    `configured_kbytes` is min_free_kbytes [KiB], 0 to let the kernel's rule decide.
-    """
-    managed, scale = zone.managed, zone.scale_factor
-    kbytes = configured_kbytes
-    if kbytes == 0:
-        kbytes = clamp(integer_sqrt(managed * 4 * 16), 128, 262144)
-    step = (managed // 10000) * scale + (managed % 10000) * scale // 10000
-    step = max(kbytes // 4 // 4, step)
-    zone.min_free_kbytes = kbytes
-    zone.wmark_min = kbytes // 4
-    zone.wmark_low = zone.wmark_min + step
-    zone.wmark_high = zone.wmark_low + step
-    zone.wmark_promo = zone.wmark_high + step
-    zone.boost = 0
-
-
-@jit
-def zone_watermark_ok(zone: Any, mark: int) -> bool:
-    """Whether an order-0 request without special rights finds the zone above a mark."""
-    reserve = zone.nr_reserved_highatomic
-    if zone.counts_free_highatomic != 0:
-        reserve = zone.nr_free_highatomic
-    return bool(zone.nr_free - reserve - zone.nr_free_cma * zone.cma > mark)
-
-
-@jit
 def nr_pcp_alloc(zone: Any, cpu: int, order: int) -> int:
     """Blocks to refill an empty list with (nr_pcp_alloc)."""
     pcp = pcp_of(zone, cpu)
@@ -191,14 +149,15 @@ def rmqueue_pcplist(
     pcp = pcp_of(zone, cpu)
     pcp.free_count >>= 1
     head = pcp_list(zone, cpu, order_to_pindex(zone, order, start_mt))
-    pfn = list_first(zone, head)
-    if pfn < 0:
+    pfn = next_of(zone, head)
+    if pfn == head:
         refill(zone, cpu, order, start_mt, flags, head, fallback)
-        pfn = list_first(zone, head)
-    if pfn >= 0:
-        list_del(zone, pfn)
+        pfn = next_of(zone, head)
+    if pfn != head:
+        after = next_of(zone, pfn)
+        link(zone, head, after)
+        prefetch(meta(zone), after)
         pcp.count -= 1 << order
-        prefetch(meta(zone), list_first(zone, head))
     else:
         pfn = rmqueue_buddy(zone, order, start_mt, flags, fallback)
     if flags & ALLOC_KSWAPD and zone.flags & ZONE_BOOSTED_WATERMARK:
@@ -236,14 +195,16 @@ def free_pcppages_bulk(zone: Any, cpu: int, count: int, pindex: int) -> None:
     while count > 0:
         pindex = pindex + 1 if pindex < last else 0
         head = pcp_list(zone, cpu, pindex)
-        pfn = list_last(zone, head)
+        pfn = prev_of(zone, head)
         order = pindex_to_order(zone, pindex)
-        while count > 0 and pfn >= 0:
-            list_del(zone, pfn)
+        while count > 0 and pfn != head:
+            before = prev_of(zone, pfn)
+            link(zone, before, head)
+            prefetch(meta(zone), before)
             count -= 1 << order
             flushed += 1 << order
             free_one_page(zone, pfn, order, pageblock_type(zone, pfn), False)
-            pfn = list_last(zone, head)
+            pfn = before
     pcp.count -= flushed
     zone.cnt[PCP_FLUSH_PAGES] += flushed
     end_hold(zone)
@@ -330,9 +291,9 @@ def free_unref_page(zone: Any, cpu: int, pfn: int, order: int) -> None:
     if not pcp_allowed_order(zone, order):
         free_pages_ok(zone, pfn, order)
         return
+    mt = pageblock_type(zone, pfn)
     clear_lru(zone, pfn, order)
     set_page_state(zone, pfn, PAGE_PCP | order)
-    mt = pageblock_type(zone, pfn)
     if mt > RECLAIMABLE:
         mt = MOVABLE
     pcp = pcp_of(zone, cpu)

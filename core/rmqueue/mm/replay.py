@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from rmqueue.mm.buddy import find_buddy_pfn
 from rmqueue.mm.checkpoint import checkpoint
-from rmqueue.mm.free_list import list_del, list_first
+from rmqueue.mm.free_list import list_init
 from rmqueue.mm.jit import (
     I64,
-    constant_field,
     entry,
     jit,
     load_u8,
@@ -18,7 +16,6 @@ from rmqueue.mm.jit import (
     prefetch,
     store_i64,
     store_u32,
-    view_as,
 )
 from rmqueue.mm.mmzone import (
     ALLOC_HIGHATOMIC,
@@ -31,7 +28,9 @@ from rmqueue.mm.mmzone import (
     batch_list,
     links,
     meta,
+    next_of,
     page_state,
+    prev_of,
     set_page_state,
     zone_at,
 )
@@ -51,79 +50,45 @@ from rmqueue.mm.pcp import (
     free_unref_page,
     rmqueue_pcplist,
 )
-from rmqueue.mm.vmstat import SCAN_PAGE
-
-(
-    OP_NOP,
-    OP_ALLOC,
-    OP_FREE,
-    OP_BULK,
-    OP_PCP_ALLOC,
-    OP_PCP_FREE,
-    OP_PCP_DRAIN,
-    OP_PCP_DECAY,
-    OP_CHECK,
-    OP_ZONE_CTL,
-    OP_UNRESERVE,
-    OP_SET_LRU,
-    OP_SPLIT,
-) = range(13)
-OP_BYTES = 16
-
-#: An empty slot.
-NO_PAGE = 0xFFFFFFFF
-
-#: What an op stream can do wrong; such an op is counted and has no effect.
-MISUSES = ("code", "order", "migratetype", "slot", "cpu", "occupied", "not_in_use")
-(
+from rmqueue.mm.run import (
     MISUSE_CODE,
-    MISUSE_ORDER,
-    MISUSE_TYPE,
-    MISUSE_SLOT,
     MISUSE_CPU,
     MISUSE_OCCUPIED,
+    MISUSE_ORDER,
+    MISUSE_SLOT,
     MISUSE_STATE,
-) = range(len(MISUSES))
-
-RUN = np.dtype(
-    [
-        (name, "i8")
-        for name in (
-            *("ops", "nr_ops", "slots", "nr_slots"),
-            *("res", "scan", "pfns", "nr_res", "nr_pfns"),
-            *("hashes", "zones", "counters", "types", "counts", "nr_checks"),
-            *("asked", "served", "done", "first_misuse"),
-        )
-    ]
-    + [("misuse", "i8", (len(MISUSES),))],
-    align=True,
+    MISUSE_TYPE,
+    NO_PAGE,
+    OP_ALLOC,
+    OP_BULK,
+    OP_BYTES,
+    OP_CHECK,
+    OP_FREE,
+    OP_NOP,
+    OP_PCP_ALLOC,
+    OP_PCP_DECAY,
+    OP_PCP_DRAIN,
+    OP_PCP_FREE,
+    OP_SET_LRU,
+    OP_SPLIT,
+    OP_UNRESERVE,
+    OP_ZONE_CTL,
+    note_misuse,
+    note_result,
+    nr_ops,
+    nr_slots,
+    ops_at,
+    results_at,
+    run_at,
+    slots_at,
 )
-run_at = view_as(RUN)
-ops_at, nr_ops = constant_field(RUN, "ops"), constant_field(RUN, "nr_ops")
-slots_at, nr_slots = constant_field(RUN, "slots"), constant_field(RUN, "nr_slots")
-results_at = constant_field(RUN, "res")
+from rmqueue.mm.vmstat import SCAN_PAGE
 
-#: Operations to look ahead: the slot first, the page that it holds half as far.
-AHEAD_SLOT, AHEAD_PAGE = 48, 24
+#: Operations to look ahead: the slot, then the page that it holds, then what a merge
+#: with its buddy would touch.
+AHEAD_SLOT, AHEAD_PAGE, AHEAD_BUDDY = 48, 24, 8
 #: Zones of fewer pages than this live in the caches: looking ahead costs more there.
 AHEAD_PAGES = 1 << 17
-
-
-@jit(cold=True)
-def note_misuse(run: Any, i: int, kind: int) -> None:
-    """Count a wrong op and remember the first."""
-    if run.first_misuse < 0:
-        run.first_misuse = i
-    run.misuse[kind] += 1
-
-
-@jit(forceinline=True)
-def note_result(run: Any, value: int, scanned: int) -> None:
-    """Append a result, if results are recorded."""
-    if results_at(run) != 0:
-        store_i64(results_at(run), run.nr_res, value)
-        store_u32(run.scan, run.nr_res, scanned)
-        run.nr_res += 1
 
 
 @jit(forceinline=True)
@@ -230,15 +195,16 @@ def op_bulk(
     note_result(run, taken, zone.cnt[SCAN_PAGE] - before)
     run.served += taken << order
     lru = is_lru(mt, flags)
+    pfn = next_of(zone, batch_list(zone))
     for k in range(taken):
-        pfn = list_first(zone, batch_list(zone))
-        list_del(zone, pfn)
         mark_in_use(zone, pfn, order, lru)
         take_slot(run, i, slot + k)
         store_u32(slots_at(run), slot + k, pfn)
         if results_at(run) != 0:
             store_i64(run.pfns, run.nr_pfns, zone.base + pfn)
             run.nr_pfns += 1
+        pfn = next_of(zone, pfn)
+    list_init(zone, batch_list(zone))
 
 
 @jit(forceinline=True)
@@ -334,6 +300,19 @@ def rare_op(zone: Any, run: Any, i: int, code: int, a: int, b: int, c: int) -> N
 
 
 @jit(forceinline=True)
+def look_at_buddy(zone: Any, run: Any, i: int) -> None:
+    """Ask for the neighbours of a page's buddy, from which a merge would cut it off."""
+    slot = load_u32(ops_at(run), 4 * i + 2)
+    pfn = load_u32(slots_at(run), min(slot, nr_slots(run) - 1))
+    pfn = min(pfn, zone.nr_index - 1)
+    buddy = find_buddy_pfn(pfn, load_u8(meta(zone), pfn) & PAGE_ORDER)
+    buddy = min(buddy, zone.nr_index - 1)
+    free = load_u8(meta(zone), buddy) >> 7
+    prefetch(links(zone), 8 * free * next_of(zone, buddy))
+    prefetch(links(zone), 8 * free * prev_of(zone, buddy))
+
+
+@jit(forceinline=True)
 def look_ahead(zone: Any, run: Any, i: int) -> None:
     """Ask for the memory that operations to come will touch.
 
@@ -349,6 +328,8 @@ def look_ahead(zone: Any, run: Any, i: int) -> None:
         pfn = min(pfn, zone.nr_index)
         prefetch(meta(zone), pfn)
         prefetch(links(zone), 8 * pfn)
+        if load_u8(ops_at(run), OP_BYTES * (i + AHEAD_BUDDY)) <= OP_FREE:
+            look_at_buddy(zone, run, i + AHEAD_BUDDY)
 
 
 @entry(I64, I64, FALLBACK_TYPE, I64)

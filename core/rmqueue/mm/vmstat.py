@@ -1,15 +1,11 @@
-"""Work counters (SEMANTICS 14) and what is kept of every zone-lock hold.
+"""Work counters (SEMANTICS 14) and the buckets of the hold histogram.
 
-The counters say what the *kernel* would have done; they are always on.  At the end of
-each hold the differences since the previous hold are weighed to a cost in picoseconds,
-entered in a log-bucketed histogram, and kept whole if this hold is the worst so far.
+The counters say what the *kernel* would have done; they are always on.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from rmqueue.mm.jit import bit_length, jit, load_i64, store_i64
+from rmqueue.mm.jit import bit_length, jit
 
 COUNTERS = (
     "lock",
@@ -86,23 +82,3 @@ def bucket_floor_ps(bucket: int) -> int:
     if exponent < 0:
         return bucket
     return ((1 << SUB_BITS) + (bucket & ((1 << SUB_BITS) - 1))) << exponent
-
-
-@jit(cold=True)
-def end_hold(zone: Any) -> None:
-    """Close a zone-lock hold: weigh what it counted and remember the worst."""
-    cost = 0
-    for i in range(COUNTER_SLOTS):
-        now = zone.cnt[i]
-        cost += (now - zone.hold_start[i]) * zone.hold_weights[i]
-        zone.hold_delta[i] = now - zone.hold_start[i]
-        zone.hold_start[i] = now
-    zone.hold_count += 1
-    zone.hold_total_ps += cost
-    bucket = bucket_of(cost)
-    count = load_i64(zone.hold_histogram, bucket)
-    store_i64(zone.hold_histogram, bucket, count + 1)
-    if cost > zone.hold_worst_ps:
-        zone.hold_worst_ps = cost
-        for i in range(COUNTER_SLOTS):
-            zone.hold_worst[i] = zone.hold_delta[i]
