@@ -1,0 +1,271 @@
+"""A strategy and its parameters; and what its author is told when it does not work."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from rmqueue.binding import BoundStrategy, parameter_type
+from rmqueue.config import StrategyConfig, ZoneConfig
+from rmqueue.errors import ConfigError, PluginError, StrategyError, UsageError
+from rmqueue.mm.jit import ENABLED
+from rmqueue.registry import Registry
+from rmqueue.types import Strategy
+from rmqueue.zone import Zone
+from tests.unit.authors import module_of, strategy_of
+
+LINE = 6  # of a body's first line: two imports, a blank, the decorator and the def
+
+
+class Colour(enum.IntEnum):
+    RED = 3
+
+
+class Parameters(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    limit: int = Field(default=7, ge=0, description="Limit [pages].")
+    share: float = Field(default=0.5, description="Share [1].")
+    keen: bool = Field(default=True, description="Keen [yes/no].")
+    mode: Literal[1, 2, 4] = Field(default=2, description="Mode [number].")
+    colour: Colour = Field(default=Colour.RED, description="Colour [number].")
+
+
+COUNTING = """
+st.calls += 1
+if st.calls > st.limit:
+    return -1
+return rmqueue_steal(zone, order, start_mt)
+"""
+
+
+def counting(folder: Path) -> Strategy:
+    return strategy_of(
+        folder, COUNTING, parameters=Parameters, state=(("calls", "i8"),)
+    )
+
+
+def test_parameters_become_fields_of_the_record(tmp_path: Path) -> None:
+    bound = BoundStrategy(counting(tmp_path), "6.14")
+    assert bound.state.dtype.names == (*Parameters.model_fields, "calls")
+    assert [bound.state.dtype[name].str for name in Parameters.model_fields] == [
+        *("<i8", "<f8", "|b1", "<i8", "<i8")
+    ]
+    assert bound.state[0].tolist() == (7, 0.5, True, 2, 3, 0)
+    assert bound.state.flags.aligned
+
+
+def test_parameters_and_state_reach_the_strategy(tmp_path: Path) -> None:
+    strategy = counting(tmp_path)
+    zone = Zone(ZoneConfig(pages=1024), strategy)
+    assert [zone.alloc() for _ in range(8)] == [*range(7), None]
+    assert zone._bound.state["calls"][0] == 8
+    other = Zone(ZoneConfig(pages=1024), strategy)
+    assert other.alloc() == 0  # a state of its own
+    assert zone._bound.state["calls"][0] == 8
+
+
+@pytest.mark.parametrize(
+    ("annotation", "expected"),
+    [
+        (int, "i8"),
+        (float, "f8"),
+        (bool, "?"),
+        (Colour, "i8"),
+        (Literal[1, 2], "i8"),
+        (Literal[1, 2.5], "f8"),
+        (Literal[True, False], "?"),
+    ],
+)
+def test_types_of_parameters(annotation: Any, expected: str) -> None:
+    assert parameter_type("mine", "limit", annotation) == expected
+
+
+@pytest.mark.parametrize("annotation", [str, int | None, list[int], Literal["a"], Any])
+def test_other_types_are_refused(tmp_path: Path, annotation: Any) -> None:
+    model = create_model("Model", limit=(annotation, None))
+    strategy = strategy_of(tmp_path, "return -1", parameters=model)
+    with pytest.raises(PluginError, match="'mine': parameter 'limit' is of type"):
+        BoundStrategy(strategy, "6.14")
+
+
+@pytest.mark.parametrize(
+    "state", [(("calls", "int99"),), (("limit", "i8"),), (("a", "i8"), ("a", "i8"))]
+)
+def test_impossible_state_is_refused(tmp_path: Path, state: Any) -> None:
+    strategy = strategy_of(tmp_path, "return -1", parameters=Parameters, state=state)
+    with pytest.raises(PluginError, match=r"'mine': its state .* is no record"):
+        BoundStrategy(strategy, "6.14")
+
+
+class OnlyOne(Registry):
+    """A registry with one strategy."""
+
+    def __init__(self, record: Strategy) -> None:
+        super().__init__(points=())
+        self.record = record
+
+    def strategy(self, name: str) -> Strategy:
+        return self.record
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"limit": -1}, "params.limit: should be greater than or equal to 0 (found -1"),
+        ({"limt": 1}, "params.limt: no field is called 'limt': did you mean 'limit'?"),
+        ({"keen": "maybe"}, "params.keen: "),
+    ],
+)
+def test_wrong_parameters_are_a_users_mistake(
+    tmp_path: Path, params: dict[str, Any], words: str
+) -> None:
+    config = StrategyConfig(name="mine", params=params)
+    with pytest.raises(ConfigError) as caught:
+        BoundStrategy(config, "6.14", OnlyOne(counting(tmp_path)))
+    assert str(caught.value).startswith(f"strategy 'mine': {words}")
+    assert caught.value.exit_status == 2
+
+
+def test_given_parameters_replace_the_defaults(tmp_path: Path) -> None:
+    config = StrategyConfig(name="mine", params={"limit": 2, "colour": 3})
+    bound = BoundStrategy(config, "6.14", OnlyOne(counting(tmp_path)))
+    assert bound.state[0].tolist() == (2, 0.5, True, 2, 3, 0)
+
+
+def test_parameters_of_a_configuration_are_used() -> None:
+    with pytest.raises(ConfigError, match=r"params\.nonsense"):
+        BoundStrategy(StrategyConfig(name="none", params={"nonsense": 1}), "6.14")
+
+
+def test_mixed_lists_need_a_kernel_that_has_them() -> None:
+    BoundStrategy("greedy-steal", "6.9")
+    for kernel in ("6.14", "7.3"):
+        with pytest.raises(UsageError, match=r"kernel .* does not allow"):
+            BoundStrategy("greedy-steal", kernel)
+
+
+MISTAKES = {
+    "own field": (
+        "if st.cals > 3:\n    return -1\nreturn -1",
+        *(LINE, "st has no field 'cals': did you mean 'calls'?"),
+    ),
+    "zone field": (
+        "x = 1\nif zone.nr_fre < 10:\n    return -1\nreturn rmqueue_steal(zone, 0, 1)",
+        *(LINE + 1, "zone has no field 'nr_fre': did you mean 'nr_free'?"),
+    ),
+    "batch field": (
+        "batch.modus = 3\nreturn -1",
+        *(LINE, "batch has no field 'modus': did you mean 'mode'?"),
+    ),
+    "name": (
+        "return rmqueue_steel(zone, order, start_mt)",
+        *(LINE, "name 'rmqueue_steel' is not defined: did you mean 'rmqueue_steal'?"),
+    ),
+    "arguments": (
+        "return rmqueue_steal(zone, order)",
+        *(LINE, "rmqueue_steal(zone, order, start_mt) is called with other arguments"),
+    ),
+    "no return": (
+        "if order > 3:\n    return -1",
+        *(LINE, "fallback() can end here without a return: return a page, or -1"),
+    ),
+    "empty return": ("return", LINE, "returns nothing: return a page, or -1"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_common_mistakes_are_named_with_their_place(tmp_path: Path, case: str) -> None:
+    body, line, words = MISTAKES[case]
+    strategy = strategy_of(tmp_path, body, state=(("calls", "i8"),))
+    with pytest.raises(PluginError) as caught:
+        BoundStrategy(strategy, "6.14")
+    message = str(caught.value)
+    assert message.startswith("strategy 'mine': ")
+    assert f"{strategy.fallback.__module__}.py, line {line}: " in message
+    assert words in message
+    assert caught.value.exit_status == 3
+    assert len(message.splitlines()) <= 2
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    body = "a = zone.fre\nb = st.cals\nreturn -1"
+    with pytest.raises(PluginError) as caught:
+        BoundStrategy(strategy_of(tmp_path, body, state=(("calls", "i8"),)), "6.14")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_mistake_in_a_function_that_it_calls(tmp_path: Path) -> None:
+    module = module_of(
+        tmp_path,
+        """
+        @jit
+        def inner(zone):
+            return zone.nr_fre
+
+        @jit
+        def fallback(zone, order, start_mt, flags, batch, st):
+            return inner(zone)
+        """,
+    )
+    with pytest.raises(PluginError, match=r"line \d+: zone has no field 'nr_fre'"):
+        BoundStrategy(Strategy("mine", "Mine.", module.fallback), "6.14")
+
+
+def test_a_wrong_number_of_parameters(tmp_path: Path) -> None:
+    module = module_of(tmp_path, "@jit\ndef fallback(zone, order):\n    return -1\n")
+    with pytest.raises(PluginError, match="takes 2 parameters: it is called with 6"):
+        BoundStrategy(Strategy("mine", "Mine.", module.fallback), "6.14")
+
+
+def test_a_missing_decorator(tmp_path: Path) -> None:
+    text = "def plain(zone, order, start_mt, flags, batch, st):\n    return -1\n"
+    strategy = Strategy("mine", "Mine.", module_of(tmp_path, text).plain)
+    if ENABLED:
+        with pytest.raises(PluginError, match="'plain' is not decorated: put @jit"):
+            BoundStrategy(strategy, "6.14")
+    else:  # a debugger steps through plain functions
+        assert Zone(ZoneConfig(pages=64, pageblock_order=4), strategy).alloc() is None
+
+
+@pytest.mark.parametrize(
+    "body", ["return order + [1]", "return 'a page'", "return zone.nr_free.real.foo"]
+)
+@pytest.mark.slow
+def test_what_only_the_compiler_finds(tmp_path: Path, body: str) -> None:
+    strategy = strategy_of(tmp_path, body)
+    if ENABLED:
+        with pytest.raises(PluginError) as caught:
+            BoundStrategy(strategy, "6.14")
+        message = str(caught.value)
+        assert message.startswith("strategy 'mine' does not compile: ")
+        assert f"{strategy.fallback.__module__}.py, line " in message
+        assert len(message) < 600
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("return 1 << 40", "returned a page that does not exist"),
+        ("return zone.start", "returned a page that is still free or in use elsewhere"),
+    ],
+)
+def test_a_page_that_nobody_took_stops_the_zone(
+    tmp_path: Path, body: str, words: str
+) -> None:
+    zone = Zone(ZoneConfig(pages=2048), strategy_of(tmp_path, body))
+    with pytest.raises(StrategyError, match=words):
+        zone.alloc()
+    with pytest.raises(StrategyError, match="takes no further requests"):
+        zone.alloc(0, "movable")
+
+
+def test_the_record_is_the_address_that_the_zone_knows(tmp_path: Path) -> None:
+    zone = Zone(ZoneConfig(pages=64, pageblock_order=4), counting(tmp_path))
+    assert int(zone._record["strategy_state"]) == zone._bound.state.ctypes.data
+    assert isinstance(zone._bound.state, np.ndarray)
