@@ -29,8 +29,8 @@ from rmqueue.mm.jit import (
 )
 from rmqueue.mm.page_alloc import FALLBACK_SIGNATURE
 
-#: Named by the digest: numba finds compiled code by its symbol, and numbers symbols anew
-#: in each process, so that two strategies from the cache could answer to one name.
+#: Named by the digest: numba finds compiled code by its symbol, and numbers symbols
+#: anew in each process, so that two strategies from the cache could have one name.
 CALLER = '''\
 def {name}(zone, order, start_mt, flags, batch, state):
     """Cast the address of the state to its record, and ask."""

@@ -96,13 +96,13 @@ def load_trace(path: str | Path) -> GoldenTrace:
 def load_arrays(path: Path, names: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
     """Read arrays of an ``.npz`` file; the message of an error names the file."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in names or arrays.files}
     except FileNotFoundError:
         raise TraceError(f"{path}: there is no such file") from None
     except KeyError as error:
         raise TraceError(f"{path}: not a golden vector: {error}") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise TraceError(f"{path}: no whole .npz file: {error}") from None
 
 

@@ -114,7 +114,7 @@ def _store(recording: Recording, path: Path) -> None:
 
 
 def _load(path: Path) -> Recording:
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         about = json.loads(arrays["about"].tobytes())
         zones = []
         for index, record in enumerate(about["zones"]):

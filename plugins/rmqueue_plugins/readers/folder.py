@@ -20,6 +20,8 @@ TRACES = ("trace.txt.xz", "trace.txt")
 STATES = ("state-start.json.xz", "state-start.json")
 END_STATES = ("state-end.json.xz", "state-end.json")
 PAGES = "pages-start.npz"
+#: What numpy raises for a file that is no .npz file.
+DAMAGE = (ValueError, TypeError, KeyError, EOFError)
 
 
 def find(folder: Path, names: tuple[str, ...]) -> Path | None:
@@ -105,13 +107,13 @@ def integers(value: Any, where: str) -> npt.NDArray[np.int64]:
 def read_columns(path: Path, names: tuple[str, ...]) -> list[npt.NDArray[Any]]:
     """Read equally long columns of an ``.npz`` file."""
     try:
-        with np.load(path, allow_pickle=False) as columns:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as columns:
             found = [columns[name] for name in names]
     except OSError as error:
         raise TraceError(
             f"{path}: cannot be read: {error.strerror or 'no .npz file'}"
         ) from None
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (*DAMAGE, zipfile.BadZipFile, zlib.error) as error:
         raise TraceError(
             f"{path}: no .npz file with the columns {', '.join(names)} ({error}): "
             "the file is damaged or another one"
