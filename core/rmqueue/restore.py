@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from rmqueue.config import ZoneConfig
 from rmqueue.errors import TraceError
-from rmqueue.mm.boot import restore
+from rmqueue.mm.boot import RECORDED, restore
 from rmqueue.mm.mmzone import CMA
 from rmqueue.storage import ZoneStorage
 from rmqueue.types import ZoneState
@@ -45,11 +45,11 @@ def open_state(state: ZoneState, kernel: str) -> tuple[ZoneConfig, ZoneStorage]:
     check_inside(state, used[:, 0], used[:, 1], base)
     lru = np.ascontiguousarray(state.lru, np.int64) - base
     check_inside(state, lru, np.zeros_like(lru), base)
-    wrong = restore(
-        *(storage.address, types.ctypes.data),
-        *(blocks.ctypes.data, len(blocks), used.ctypes.data, len(used)),
-        *(lru.ctypes.data, len(lru)),
-    )
+    recorded = np.zeros(1, RECORDED)
+    recorded["types"] = types.ctypes.data
+    for name, rows in (("blocks", blocks), ("used", used), ("lru", lru)):
+        recorded[name], recorded[f"nr_{name}"] = rows.ctypes.data, len(rows)
+    wrong = restore(storage.address, recorded.ctypes.data)
     if wrong:
         kind, rows = ("free", blocks) if wrong > 0 else ("used", used)
         pfn, order = rows[abs(wrong) - 1, :2] + np.array([base, 0])

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from rmqueue.config import ZoneConfig
 
 _HUGE = 2 << 20
-#: Arrays larger than this stay in small pages: boot writes every second one of them, and
-#: a zone of a terabyte would take 2.5 GB at once, instead of 1.5.
+#: Arrays larger than this stay in small pages: boot writes every second one of them,
+#: and a zone of a terabyte would take 2.5 GB at once, instead of 1.5.
 _MOST_HUGE = 1 << 30
 #: Python names it since 3.13 only.
 _NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from rmqueue.mm.buddy import account_freepages
 from rmqueue.mm.free_list import add_to_free_list, list_init
-from rmqueue.mm.jit import I64, entry, jit, load_i64, load_u8, store_i64
+from rmqueue.mm.jit import I64, entry, jit, load_i64, load_u8, store_i64, view_as
 from rmqueue.mm.mmzone import (
     BUDDY_LISTS,
     CMA,
@@ -141,32 +143,41 @@ def restore_free_lists(zone: Any, blocks: int, nr_blocks: int) -> int:
     return 0
 
 
-@entry(I64, I64, I64, I64, I64, I64, I64, I64, I64)
-def restore(
-    zone_address: int,
-    types: int,
-    blocks: int,
-    nr_blocks: int,
-    used: int,
-    nr_used: int,
-    lru: int,
-    nr_lru: int,
-) -> int:
+#: A recorded state as arrays: addresses and lengths.  types: a byte per pageblock, from
+#: the zone's first.  blocks: free blocks from head to tail of each list, triples of
+#: int64 (page, order, migratetype).  used: blocks in use that can be freed later, pairs
+#: (page, order).  lru: pages on an LRU list.  Pages are relative to the zone.
+RECORDED = np.dtype(
+    [
+        (name, "i8")
+        for name in ("types", "blocks", "nr_blocks", "used", "nr_used", "lru", "nr_lru")
+    ],
+    align=True,
+)
+recorded_at = view_as(RECORDED)
+
+
+@jit
+def restore_used(zone: Any, used: int, nr_used: int) -> int:
+    """Mark recorded blocks in use; 0, or 1 + the first that overlaps."""
+    for i in range(nr_used):
+        pfn, order = load_i64(used, 2 * i), load_i64(used, 2 * i + 1)
+        if page_state(zone, pfn) != 0:
+            return i + 1
+        set_page_state(zone, pfn, PAGE_IN_USE | order)
+    return 0
+
+
+@entry(I64, I64, I64)
+def restore(zone_address: int, recorded_address: int) -> int:
     """Lay a recorded state into an empty zone.
 
     Parameters
     ----------
     zone_address : int64
         Where the `ZONE` record lies; watermarks and managed pages are set already.
-    types : int64
-        Address of one byte per pageblock, from the zone's first.
-    blocks, nr_blocks : int64
-        Free blocks from head to tail of each list: triples of int64 (page, order,
-        migratetype), relative to the zone.
-    used, nr_used : int64
-        Blocks in use that can be freed later: pairs of int64 (page, order).
-    lru, nr_lru : int64
-        Pages on an LRU list, int64 each.
+    recorded_address : int64
+        Where the `RECORDED` record lies.
 
     Returns
     -------
@@ -174,23 +185,20 @@ def restore(
         0; or 1 + the index of the first free block that overlaps another; or
         minus (1 + the index) of the first block in use that overlaps.
     """
-    zone = zone_at(zone_address)
+    zone, recorded = zone_at(zone_address), recorded_at(recorded_address)
     init_lists(zone)
     first = zone.start >> zone.pageblock_order
     last = (zone.end - 1) >> zone.pageblock_order
     for block in range(first, last + 1):
-        mt = load_u8(types, block - first)
+        mt = load_u8(recorded.types, block - first)
         set_pageblock_type(zone, block << zone.pageblock_order, mt)
-    bad = restore_free_lists(zone, blocks, nr_blocks)
+    bad = restore_free_lists(zone, recorded.blocks, recorded.nr_blocks)
+    if bad == 0:
+        bad = -restore_used(zone, recorded.used, recorded.nr_used)
     if bad != 0:
         return bad
-    for i in range(nr_used):
-        pfn, order = load_i64(used, 2 * i), load_i64(used, 2 * i + 1)
-        if page_state(zone, pfn) != 0:
-            return -i - 1
-        set_page_state(zone, pfn, PAGE_IN_USE | order)
-    for i in range(nr_lru):
-        set_lru(zone, load_i64(lru, i), 0, 1)
+    for i in range(recorded.nr_lru):
+        set_lru(zone, load_i64(recorded.lru, i), 0, 1)
     zone_set_pageset_high_and_batch(zone)
     clear_counters(zone)
     return 0
