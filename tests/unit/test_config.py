@@ -95,9 +95,9 @@ def test_every_mistake_gets_a_line_and_a_path() -> None:
 
 def test_configurations_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        ZoneConfig(pages=1).pages = 2  # type: ignore[misc]
+        ZoneConfig(pages=1).pages = 2
     with pytest.raises(ValidationError, match="frozen"):
-        StrategyConfig(name="x").name = "y"  # type: ignore[misc]
+        StrategyConfig(name="x").name = "y"
 
 
 def test_the_cma_area_is_the_last_whole_pageblocks() -> None:

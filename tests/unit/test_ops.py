@@ -26,7 +26,7 @@ from rmqueue.ops import (
 def test_the_codes_are_those_of_the_jitted_loop() -> None:
     for code, name in enumerate(OPERATIONS):
         assert getattr(replay, f"OP_{name}") == code
-    assert OPS_DTYPE.itemsize == replay.OP_BYTES
+    assert OPS_DTYPE.itemsize == vars(replay)["OP_BYTES"]
     assert WITH_RESULT == (1, 3, 4, 7, 10)
 
 

@@ -1,0 +1,244 @@
+"""The command: exit statuses, messages without tracebacks, files written."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from rmqueue import __version__, cli, registry
+from tests.golden.vectors import DATA
+from tests.unit.experiments import small_file
+
+
+@dataclass(frozen=True)
+class Done:
+    status: int
+    out: str
+    err: str
+
+
+class Command:
+    """Runs `rmqueue` in this process, as the installed script does."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.capsys = capsys
+
+    def __call__(self, *arguments: object) -> Done:
+        argv = ["rmqueue", *map(str, arguments)]
+        with (
+            mock.patch.object(sys, "argv", argv),
+            mock.patch("signal.signal"),
+            pytest.raises(SystemExit) as left,
+        ):
+            cli.main()
+        out, err = self.capsys.readouterr()
+        status = left.value.code
+        return Done(status if isinstance(status, int) else 0, out, err)
+
+
+@pytest.fixture
+def rmqueue(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Command]:
+    monkeypatch.delenv("RMQUEUE_TRACEBACK", raising=False)
+    monkeypatch.delenv("RMQUEUE_BLOCK", raising=False)
+    yield Command(capsys)
+    registry.default_registry.cache_clear()
+
+
+def refused(done: Done, status: int, *words: str) -> None:
+    """One message, every line with our name, and nothing on stdout."""
+    assert done.status == status
+    assert done.out == ""
+    assert done.err
+    assert all(line.startswith("rmqueue: ") for line in done.err.splitlines())
+    assert "Traceback" not in done.err
+    for word in words:
+        assert word in done.err
+
+
+def test_version_and_help(rmqueue: Command) -> None:
+    assert rmqueue("--version").out == f"rmqueue {__version__}\n"
+    done = rmqueue("--help")
+    assert done.status == 0
+    for command in ("compare", "plugins", "schema", "verify"):
+        assert command in done.out
+        assert rmqueue(command, "--help").status == 0
+
+
+def test_the_table_goes_to_stdout(rmqueue: Command, tmp_path: Path) -> None:
+    done = rmqueue("compare", small_file(tmp_path), "-q")
+    assert done.status == 0
+    assert done.err == ""
+    assert done.out.startswith("small: workload mix")
+    assert "worst hold [us]" in done.out
+
+
+def test_reports_go_to_files_or_to_stdout(rmqueue: Command, tmp_path: Path) -> None:
+    path, out = small_file(tmp_path), tmp_path / "out.json"
+    done = rmqueue("compare", path, "-q", "--json", out, "--csv", "-")
+    assert done.status == 0
+    assert [line["label"] for line in csv.DictReader(io.StringIO(done.out))] == [
+        *("greedy-steal", "greedy-steal", "now", "now", "none", "none")
+    ]
+    assert json.loads(out.read_text())["experiment"] == "small"
+    done = rmqueue("compare", path, "-q", "--json", "-", "--seed", 7)
+    assert [row["seed"] for row in json.loads(done.out)["rows"]] == [7, 7, 7]
+    page = tmp_path / "out.md"
+    done = rmqueue("compare", path, "-q", "--markdown", page, "--strategies", "none")
+    assert "| pages asked |" in page.read_text()
+    assert done.out.startswith("small: ")
+    again = tmp_path / "again.csv"
+    assert rmqueue("compare", path, "-q", "--report", f"csv={again}").status == 0
+    assert again.read_text().startswith("experiment,")
+
+
+def test_progress_goes_to_stderr(rmqueue: Command, tmp_path: Path) -> None:
+    done = rmqueue("compare", small_file(tmp_path), "--json", "-")
+    assert json.loads(done.out)["experiment"] == "small"
+
+
+def test_quick_replays_a_part(rmqueue: Command, tmp_path: Path) -> None:
+    path = small_file(tmp_path)
+    whole, quick = (
+        json.loads(rmqueue("compare", path, "-q", "--json", "-", *more).out)["rows"]
+        for more in ((), ("--quick",))
+    )
+    assert len(quick) == 3
+    assert 0 < quick[0]["total"]["ops"] < whole[0]["total"]["ops"]
+
+
+def test_what_does_not_exist(rmqueue: Command, tmp_path: Path) -> None:
+    path = small_file(tmp_path)
+    refused(
+        rmqueue("compare", path, "-q", "--strategies", "tight-falback"),
+        *(2, "no strategy is called 'tight-falback': did you mean 'tight-fallback'?"),
+    )
+    refused(rmqueue("compare", "rael", "-q"), 2, "no experiment is called 'rael'")
+    refused(rmqueue("compare", tmp_path / "no.toml", "-q"), 2, "no.toml")
+    refused(
+        rmqueue("compare", path, "-q", "--report", "xml=out"),
+        *(2, "no reporter is called 'xml'"),
+    )
+    refused(rmqueue("compare", path, "-q", "--report", "xml"), 2, "is not NAME=FILE")
+    refused(rmqueue("compare", path, "-q", "--strategies", ","), 2, "at least one name")
+    refused(rmqueue("verify", tmp_path / "missing"), 4, "there is no such folder")
+    refused(rmqueue("schema", "--strategy", "x"), 2, "no strategy is called 'x'")
+
+
+def test_broken_files(rmqueue: Command, tmp_path: Path) -> None:
+    path = small_file(tmp_path, ("pages = 1500", "pages = "))
+    refused(rmqueue("compare", path, "-q"), 2, str(path))
+    path = small_file(tmp_path, ("pages = 1500", "pages = -4\ncpuss = 1"))
+    refused(rmqueue("compare", path, "-q"), 2, "zone.pages: ", "zone.cpuss: ")
+
+
+def test_outputs_that_cannot_be_written(rmqueue: Command, tmp_path: Path) -> None:
+    path = small_file(tmp_path)
+    refused(
+        rmqueue("compare", path, "-q", "--json", tmp_path / "no" / "out.json"),
+        *(1, "cannot be written: there is no"),
+    )
+    refused(
+        rmqueue("compare", path, "-q", "--json", "-", "--csv", "-"),
+        *(2, "only one report can go to stdout"),
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("compare", "--seed", "-1"),
+        ("compare", "--sed", "1"),
+        ("nonsense",),
+        ("verify",),
+    ],
+)
+def test_wrong_options_are_usage_errors(
+    rmqueue: Command, arguments: tuple[str, ...]
+) -> None:
+    done = rmqueue(*arguments)
+    assert done.status == 2
+    assert "Traceback" not in done.err
+    assert "Usage: rmqueue" in done.err
+
+
+def test_plugins_are_listed(rmqueue: Command) -> None:
+    done = rmqueue("plugins")
+    assert done.status == 0
+    for name in ("remembered-fallback", "generic", "mix", "tracefs", "json", "real"):
+        assert f" {name} " in done.out
+
+
+def test_blocked_plugins_are_listed_as_such(
+    rmqueue: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RMQUEUE_BLOCK", "none")
+    registry.default_registry.cache_clear()
+    assert "blocked: none" in rmqueue("plugins").out
+    done = rmqueue("compare", small_file(tmp_path), "-q", "--strategies", "none")
+    refused(done, 2, "strategy 'none' is blocked (RMQUEUE_BLOCK=none)")
+
+
+def test_schemas_are_json(rmqueue: Command) -> None:
+    assert "strategies" in json.loads(rmqueue("schema").out)["properties"]
+    workload = json.loads(rmqueue("schema", "--workload", "mix").out)
+    assert "operations" in workload["properties"]
+    assert json.loads(rmqueue("schema", "--strategy", "none").out)["type"] == "object"
+    both = rmqueue("schema", "--strategy", "none", "--workload", "mix")
+    refused(both, 2, "not both")
+
+
+def test_verify(rmqueue: Command, tmp_path: Path) -> None:
+    for name in ("trace_micro.npz", "smallest__micro.npz"):
+        shutil.copy(DATA / name, tmp_path)
+    done = rmqueue("verify", tmp_path)
+    assert (done.status, done.err) == (0, "")
+    assert done.out.endswith("1 of 1 exact\n")
+    shutil.copy(DATA / "latest__micro.npz", tmp_path / "smallest__micro.npz")
+    done = rmqueue("verify", tmp_path, "-q")
+    assert done.status == 1
+    assert "DIFFERS at op" in done.out
+    (tmp_path / "smallest__micro.npz").write_bytes(b"PK")
+    refused(rmqueue("verify", tmp_path), 4, "smallest__micro.npz: no whole .npz file")
+
+
+def test_bugs_are_told_as_such(
+    rmqueue: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("deep inside")
+
+    monkeypatch.setattr("rmqueue.listing.list_plugins", broken)
+    refused(rmqueue("plugins"), 70, "ZeroDivisionError: deep inside", "this is a bug")
+    monkeypatch.setenv("RMQUEUE_TRACEBACK", "1")
+    with (
+        mock.patch.object(sys, "argv", ["rmqueue", "plugins"]),
+        mock.patch("signal.signal"),
+        pytest.raises(ZeroDivisionError),
+    ):
+        cli.main()
+
+
+def test_interrupts_and_lack_of_memory(
+    rmqueue: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raises(error: type[BaseException]) -> None:
+        def stop(*_: object) -> None:
+            raise error
+
+        monkeypatch.setattr("rmqueue.listing.list_plugins", stop)
+
+    raises(MemoryError)
+    refused(rmqueue("plugins"), 1, "not enough memory")
+    raises(KeyboardInterrupt)
+    assert rmqueue("plugins").status == 130

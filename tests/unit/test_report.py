@@ -1,0 +1,88 @@
+"""Tables of a comparison: for mails, terminals and markdown."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+from rich.console import Console
+
+from rmqueue.grid import grid_of, spread, whole
+from rmqueue.report import markdown, one_line, rich_table, text, wrapped
+from rmqueue.results import Recorded
+from tests.unit.experiments import small_comparison
+
+
+def test_a_column_per_strategy_and_a_cell_per_row() -> None:
+    grid = grid_of(small_comparison())
+    assert grid.headings == ("greedy-steal", "now", "none")
+    assert all(len(cells) == 3 for _, cells in grid.rows)
+    labels = [label for label, _ in grid.rows]
+    assert len(set(labels)) == len(labels)
+    for label in ("kernel", "pages served", "worst hold [us]", "mixed pageblocks"):
+        assert label in labels
+    assert dict(grid.rows)["kernel"][:2] == ("6.9", "6.14")
+
+
+def test_several_seeds_are_a_median_with_a_range() -> None:
+    assert spread([5], whole) == spread([5, 5, 5], whole) == "5"
+    assert spread([9, 1, 4], whole) == "4 (1..9)"
+    assert spread([], whole) == ""
+    rows = small_comparison().rows_of("now")
+    asked = sorted(row.total.asked for row in rows)
+    cell = dict(grid_of(small_comparison()).rows)["pages asked"][1]
+    assert cell == f"{asked[0]} ({asked[0]}..{asked[1]})"
+
+
+def test_plain_text_is_aligned() -> None:
+    lines = text(small_comparison()).splitlines()
+    assert lines[0].startswith("small: workload mix on an empty zone of 5 MiB, 2 CPUs")
+    assert lines[1] == "A sentence."
+    rule = next(at for at, line in enumerate(lines) if set(line) == {"-"})
+    body = lines[rule + 1 : lines.index("", rule)]
+    assert len(body) == len(grid_of(small_comparison()).rows)
+    assert max(map(len, body)) <= len(lines[rule])
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_the_recorded_kernel_has_a_column_of_its_own() -> None:
+    matrix = tuple(tuple(7 * (i == 0 and j == 1) for j in range(5)) for i in range(5))
+    recorded = Recorded("6.1.0-42", 1234, matrix, None)
+    grid = grid_of(replace(small_comparison(), recorded=recorded))
+    assert grid.headings[-1] == "recorded"
+    cells = dict(grid.rows)
+    assert cells["kernel"][-1] == "6.1.0-42"
+    assert cells["pages served"][-1] == "1234"
+    assert cells["claim   unmovable <- movable"][-1] == "7"
+    assert cells["worst hold [us]"][-1] == ""
+
+
+def test_markdown_is_one_table() -> None:
+    lines = markdown(small_comparison()).splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    assert len(table) == 2 + len(grid_of(small_comparison()).rows)
+    assert {line.count("|") for line in table} == {5}
+    assert table[1] == "| :--- | ---: | ---: | ---: |"
+    odd = replace(small_comparison(), description="a|b *c* <d>")
+    assert "a\\|b \\*c\\* \\<d\\>" in markdown(odd)
+
+
+def test_terminals_get_the_same_cells() -> None:
+    out = io.StringIO()
+    Console(width=200, file=out).print(rich_table(small_comparison()))
+    shown = [line.strip() for line in out.getvalue().splitlines()]
+    for label, cells in grid_of(small_comparison()).rows:
+        line = next(line for line in shown if line.startswith(label))
+        for cell in cells:
+            assert cell in line
+
+
+def test_one_line_says_what_came_of_a_run() -> None:
+    line = one_line(small_comparison().rows[0])
+    assert line.startswith("greedy-steal on 6.9, seed 1: ")
+    assert "worst hold" in line
+
+
+def test_headings_break_at_dashes() -> None:
+    assert wrapped("claim-whole-block", 11) == ["claim-", "whole-block"]
+    assert wrapped("none", 4) == ["none"]
