@@ -73,7 +73,7 @@ def check_equal_work(stream: Stream) -> None:
             raise RuntimeError(f"{stream.name}: {name}: {found[name]}, C has {want}")
 
 
-def time_rmqueue(stream: Stream, repeat: int) -> float:
+def rmqueue_seconds(stream: Stream, repeat: int) -> float:
     """Median thread CPU time of a replay [s]."""
     times = []
     for _ in range(repeat):
@@ -82,7 +82,7 @@ def time_rmqueue(stream: Stream, repeat: int) -> float:
     return statistics.median(times)
 
 
-def time_yardstick(stream: Stream, repeat: int, *options: str) -> float:
+def yardstick_seconds(stream: Stream, repeat: int, *options: str) -> float:
     """Median thread CPU time of a replay in C [s]."""
     words = ("--repeat", repeat, "--unchecked", *options)
     line = run(binary(), VARIANT, stream.path, *words)
@@ -94,9 +94,9 @@ def race(stream: Stream, rounds: int, repeat: int) -> Race:
     check_equal_work(stream)
     laps = [
         (
-            time_yardstick(stream, repeat),
-            time_rmqueue(stream, repeat),
-            time_yardstick(stream, repeat, "--counted"),
+            yardstick_seconds(stream, repeat),
+            rmqueue_seconds(stream, repeat),
+            yardstick_seconds(stream, repeat, "--counted"),
         )
         for _ in range(rounds)
     ]

@@ -86,6 +86,7 @@ def trace_file(name: str, seed: int = 1, nr_ops: int = 1_000_000) -> Path:
     return path
 
 
+@functools.cache
 def load(name: str, kernel: str = "6.14", nr_ops: int = 1_000_000) -> Stream:
     """Return a stream, ready for rmqueue.
 
