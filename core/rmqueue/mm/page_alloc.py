@@ -62,11 +62,12 @@ LRU_BYTES = PAGE_LRU * ONE_EACH
 def set_lru(zone: Any, pfn: int, order: int, on: int) -> None:
     """Put the pages of a block in use on an LRU list, or take them off.
 
-    Eight state bytes at a time; those of other blocks keep theirs.
+    Eight state bytes at a time, or a pageblock if that is less; those of other blocks
+    keep theirs.
     """
-    pages = min(8, 1 << order)
+    pages = min(8, 1 << min(order, pageblock_order(zone)))
     mask = LRU_BYTES >> (64 - 8 * pages)
-    for q in range(pfn, pfn + (1 << order), 8):
+    for q in range(pfn, pfn + (1 << order), pages):
         address, shift = zone.meta + (q & -8), 8 * (q & 7)
         states = load_i64(address, 0)
         wrong = ~states if on != 0 else states
