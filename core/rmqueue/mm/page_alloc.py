@@ -11,7 +11,7 @@ from rmqueue.mm.buddy import (
     take_smallest,
 )
 from rmqueue.mm.free_list import list_add_tail, list_first, move_to_free_list
-from rmqueue.mm.hold import end_free_hold, end_hold
+from rmqueue.mm.hold import end_alloc_hold, end_free_hold, end_hold
 from rmqueue.mm.jit import I64 as _I64
 from rmqueue.mm.jit import function_type, jit, load_i64, store_i64, wrapping_mul
 from rmqueue.mm.mmzone import (
@@ -252,7 +252,7 @@ def rmqueue_buddy(
         set_page_state(zone, pfn, PAGE_IN_USE | order)
         if zone.late_accounting != 0:
             account_freepages(zone, -(1 << order), pageblock_type(zone, pfn))
-    end_hold(zone)
+    end_alloc_hold(zone)
     if pfn >= 0 and flags & ALLOC_HIGHATOMIC and zone.reserve_in_buddy != 0:
         reserve_highatomic_pageblock(zone, pfn, order)
     return pfn
