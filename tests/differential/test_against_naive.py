@@ -51,7 +51,7 @@ def assert_equal(
         np.testing.assert_array_equal(found[key], values, err_msg=key)
 
 
-@pytest.mark.parametrize(("config", "seed"), cases(first=0, count=5))
+@pytest.mark.parametrize(("config", "seed"), cases(first=0, count=12))
 def test_same_as_naive(config: NaiveConfig, seed: int) -> None:
     ops, _ = random_ops(seed, STEPS, config)
     zone = zone_of(config)
@@ -63,7 +63,7 @@ def test_same_as_naive(config: NaiveConfig, seed: int) -> None:
             assert zone.pcp_list(cpu, index).tolist() == pages
 
 
-@pytest.mark.parametrize(("config", "seed"), cases(first=50, count=2))
+@pytest.mark.parametrize(("config", "seed"), cases(first=50, count=4))
 def test_same_lists_as_naive_without_cpus(config: NaiveConfig, seed: int) -> None:
     ops, _ = random_ops(seed, STEPS // 2, config, pcp=False, flags=False)
     zone, naive = zone_of(config), NaiveZone(config)

@@ -1,7 +1,7 @@
 """Every golden vector, replayed by the product: the kernel's answers in every value.
 
-Without the JIT only a cross-section runs: the smallest traces, one of them and one with
-pageblocks of order 5 in a single variant.
+Without the JIT only a cross-section runs: the smallest trace in all variants, and some
+others in one each.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ import pytest
 from rmqueue.testing import golden
 from tests.golden.vectors import DATA, TRACES, VARIANTS, load_result
 
-QUICK = {"micro": tuple(VARIANTS), "tiny": ("latest",), "pb5": ("remembered",)}
+QUICK = {
+    "micro": tuple(VARIANTS),
+    "tiny": ("latest",),
+    "pb5": ("remembered",),
+    "unaligned": ("hygiene",),
+    "nofrag": ("smallest",),
+    "cma": ("greedy",),
+    "highatomic": ("latest",),
+}
 
 
 def pairs() -> list[Any]:

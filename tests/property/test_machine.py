@@ -21,7 +21,7 @@ SETTINGS = settings(
     derandomize=True,
     deadline=None,
     database=None,
-    max_examples=20 if ENABLED else 2,
+    max_examples=30 if ENABLED else 2,
     stateful_step_count=40 if ENABLED else 15,
     suppress_health_check=list(HealthCheck),
 )
