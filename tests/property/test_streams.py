@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmqueue.config import ZoneConfig
+from rmqueue.cost import cost_ps
 from rmqueue.mm.jit import ENABLED
+from rmqueue.mm.vmstat import COUNTERS
 from rmqueue.ops import CHECK
 from rmqueue.testing import golden
 from rmqueue.zone import Zone
@@ -79,6 +81,36 @@ def test_recording_results_changes_nothing(seed: int, pair: tuple[str, str]) -> 
     result = loud.replay(ops)
     assert len(result.res) == len(result.scan) > 0
     assert final_state(quiet) == final_state(loud)
+
+
+@EXAMPLES
+@given(
+    seed=st.integers(0, 10**6),
+    pair=st.sampled_from(PAIRS),
+    weights=st.lists(
+        st.integers(0, 10**6), min_size=len(COUNTERS), max_size=len(COUNTERS)
+    ),
+)
+def test_holds_weigh_all_the_work(
+    seed: int, pair: tuple[str, str], weights: list[int]
+) -> None:
+    """The holds together cost what all counted work costs, whatever is weighed."""
+    zone, ops = zone_and_ops(seed, pair, steps=200)
+    costs = dict(zip(COUNTERS, weights, strict=True))
+    zone.set_weights(costs)
+    result = zone.replay(ops)
+    assert result.holds.count == result.counters["lock"] == result.holds.histogram.sum()
+    assert result.holds.total_ps == cost_ps(result.counters, costs)
+    assert result.holds.worst_ps == cost_ps(result.holds.worst_counters, costs)
+
+
+@pytest.mark.parametrize("counter", COUNTERS)
+def test_every_counter_is_weighed_in_its_hold(counter: str) -> None:
+    for seed in range(3):
+        zone, ops = zone_and_ops(seed, ("6.14", "claim-whole-block"), steps=150)
+        zone.set_weights({counter: 1000})
+        result = zone.replay(ops)
+        assert result.holds.total_ps == 1000 * result.counters[counter]
 
 
 @pytest.mark.parametrize("pair", PAIRS)
