@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
@@ -10,7 +11,12 @@ import numpy.typing as npt
 from pydantic import BaseModel
 
 from rmqueue.config import StrategyConfig
-from rmqueue.diagnosis import compiler_words, mistakes
+from rmqueue.diagnosis import (
+    PARAMETERS,
+    REFILL_PARAMETERS,
+    compiler_words,
+    mistakes,
+)
 from rmqueue.errors import PluginError, UsageError
 from rmqueue.mm.jit import is_compiled
 from rmqueue.mm.profile import PROFILES
@@ -127,19 +133,27 @@ def parameter_type(strategy: str, name: str, annotation: Any) -> str:
 
 def compiled(strategy: Strategy, state: np.dtype[Any]) -> Fallback:
     """Compile a strategy, or say in its name what is wrong with it."""
-    if not is_compiled(strategy.fallback):
-        raise PluginError(
-            f"strategy {strategy.name!r}: its function "
-            f"{getattr(strategy.fallback, '__name__', strategy.fallback)!r} is not "
-            "decorated: put @jit of rmqueue.mm.jit above it"
-        )
-    found = mistakes(strategy.fallback, state)
+    found = [*wrong_with(strategy.fallback, state, PARAMETERS)]
+    if strategy.refill is not None:
+        found += wrong_with(strategy.refill, state, REFILL_PARAMETERS)
     if found:
         raise PluginError("\n".join(f"strategy {strategy.name!r}: {m}" for m in found))
     try:
-        return compile_strategy(strategy.fallback, state)
+        return compile_strategy(strategy.fallback, state, strategy.refill)
     except Exception as error:
         words = compiler_words(error, strategy.fallback)
         raise PluginError(
             f"strategy {strategy.name!r} does not compile: {words}"
         ) from error
+
+
+def wrong_with(
+    function: Callable[..., Any], state: np.dtype[Any], parameters: tuple[str, ...]
+) -> list[str]:
+    """Say what is wrong with one function of a strategy; nothing if all is well."""
+    if is_compiled(function):
+        return mistakes(function, state, parameters)
+    name = getattr(function, "__name__", repr(function))
+    return [
+        f"its function {name!r} is not decorated: put @jit of rmqueue.mm.jit above it"
+    ]

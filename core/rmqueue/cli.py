@@ -87,6 +87,13 @@ def compare(
             "--quick", help="Replay only the first quarter of the requests, one seed."
         ),
     ] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Use all the seeds of the full experiment.")
+    ] = False,
+    sensitivity: Annotated[
+        bool,
+        typer.Option("--sensitivity", help="Change one parameter at a time instead."),
+    ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show no progress.")
     ] = False,
@@ -108,6 +115,8 @@ def compare(
         seed=seed,
         reports=(*reports, *map(split_report, report or ())),
         quick=quick,
+        full=full,
+        sensitivity=sensitivity,
         quiet=quiet,
     )
     run(wanted)

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Protocol
 
 from rmqueue.errors import PluginError, UsageError
-from rmqueue.experiment import Experiment, Run
+from rmqueue.experiment import Experiment, experiment_path
+from rmqueue.experiment_file import Variation, parts_of
 from rmqueue.output import check_writable, write_whole
 from rmqueue.registry import Registry, default_registry
 from rmqueue.report import rich_table, text
 from rmqueue.results import Comparison, Row
+from rmqueue.runs import Run
+from rmqueue.sensitivity import sensitivity_rows, sensitivity_text
 from rmqueue.types import Reporter
 
 STDOUT = "-"
@@ -36,6 +39,10 @@ class Wanted:
         Reporter and file; ``"-"`` is stdout.
     quick : bool
         Replay only the first quarter of the requests, with one seed.
+    full : bool
+        Use the experiment's seeds for the full run.
+    sensitivity : bool
+        Change one parameter at a time instead.
     quiet : bool
         Show no progress.
     """
@@ -45,6 +52,8 @@ class Wanted:
     seed: int | None = None
     reports: tuple[tuple[str, str], ...] = ()
     quick: bool = False
+    full: bool = False
+    sensitivity: bool = False
     quiet: bool = False
 
 
@@ -57,8 +66,14 @@ class Progress(Protocol):
     def begin(self, run: Run) -> None:
         """Be told that a run starts."""
 
+    def advance(self, run: Run, share: float) -> None:
+        """Be told what share of a run is done."""
+
     def end(self, run: Run, row: Row) -> None:
         """Be told what came of it."""
+
+    def varied(self, variation: Variation, row: Row) -> None:
+        """Be told what came of a variation."""
 
 
 class Silence:
@@ -70,12 +85,18 @@ class Silence:
     def begin(self, run: Run) -> None:
         """Show nothing."""
 
+    def advance(self, run: Run, share: float) -> None:
+        """Show nothing."""
+
     def end(self, run: Run, row: Row) -> None:
         """Show nothing."""
 
+    def varied(self, variation: Variation, row: Row) -> None:
+        """Show nothing."""
 
-def run(wanted: Wanted, registry: Registry | None = None) -> Comparison:
-    """Run an experiment, write the reports, print the table.
+
+def run(wanted: Wanted, registry: Registry | None = None) -> list[Comparison]:
+    """Run an experiment or all parts of a suite, write the reports, print the tables.
 
     Raises
     ------
@@ -89,16 +110,38 @@ def run(wanted: Wanted, registry: Registry | None = None) -> Comparison:
     for _, file in reporters:
         if file != STDOUT:
             check_writable(Path(file))
+    parts = parts_of(experiment_path(wanted.experiment, registry))
+    if len(parts) > 1 and reporters:
+        names = ", ".join(part.stem for part in parts)
+        raise UsageError(f"{wanted.experiment}: a report is of one experiment: {names}")
+    return [run_part(str(part), wanted, reporters, registry) for part in parts]
+
+
+def run_part(
+    path: str,
+    wanted: Wanted,
+    reporters: list[tuple[Reporter, str]],
+    registry: Registry,
+) -> Comparison:
+    """Run one experiment file, write its reports, print its table."""
     with progress(quiet=wanted.quiet) as shown:
         experiment = Experiment.load(
-            wanted.experiment,
+            path,
             strategies=wanted.strategies,
             seed=wanted.seed,
             quick=wanted.quick,
+            full=wanted.full,
             registry=registry,
         )
-        comparison = experiment.comparison(tuple(followed(experiment, shown)))
-    deliver(comparison, reporters)
+        default = registry.reporter(experiment.config.report)
+        if wanted.sensitivity:
+            rows = sensitivity_rows(experiment, shown.varied)
+        else:
+            comparison = experiment.comparison(tuple(followed(experiment, shown)))
+    if wanted.sensitivity:
+        sys.stdout.write(sensitivity_text(experiment, rows))
+        return experiment.comparison(())
+    deliver(comparison, reporters, default)
     return comparison
 
 
@@ -106,14 +149,18 @@ def followed(experiment: Experiment, shown: Progress) -> Iterator[Row]:
     """Rows of an experiment; each is shown as soon as it is there."""
     runs = experiment.runs()
     shown.expect(len(runs))
-    rows = experiment.rows(on_run=shown.begin)
+    rows = experiment.rows(on_run=shown.begin, on_progress=shown.advance)
     for run, row in zip(runs, rows, strict=True):
         shown.end(run, row)
         yield row
 
 
-def deliver(comparison: Comparison, reporters: list[tuple[Reporter, str]]) -> None:
-    """Write the reports; print the table unless one of them goes to stdout.
+def deliver(
+    comparison: Comparison,
+    reporters: list[tuple[Reporter, str]],
+    default: Reporter,
+) -> None:
+    """Write the reports; print the default one unless one of them goes to stdout.
 
     Files come first: whoever reads stdout may leave early.
     """
@@ -124,8 +171,10 @@ def deliver(comparison: Comparison, reporters: list[tuple[Reporter, str]]) -> No
     to_stdout = [words for file, words in rendered if file == STDOUT]
     if to_stdout:
         sys.stdout.writelines(to_stdout)
-    else:
+    elif default.render is text:
         print_table(comparison)
+    else:
+        sys.stdout.write(render(default, comparison))
     sys.stdout.flush()
 
 

@@ -25,6 +25,8 @@ from rmqueue.mm.mmzone import BATCH, ZONE
 
 #: Parameters of a strategy, in order.
 PARAMETERS = ("zone", "order", "start_mt", "flags", "batch", "st")
+#: Parameters of what decides the size of refills.
+REFILL_PARAMETERS = ("zone", "cpu", "order", "start_mt", "wanted", "st")
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,11 @@ class Source:
         return f"{code.co_filename}, line {line}"
 
 
-def mistakes(function: Callable[..., Any], state: np.dtype[Any]) -> list[str]:
+def mistakes(
+    function: Callable[..., Any],
+    state: np.dtype[Any],
+    parameters: tuple[str, ...] = PARAMETERS,
+) -> list[str]:
     """Look for the common mistakes in the source of a strategy.
 
     Parameters
@@ -50,6 +56,8 @@ def mistakes(function: Callable[..., Any], state: np.dtype[Any]) -> list[str]:
         The strategy, compiled or not.
     state : numpy.dtype
         Structured type of its parameters and state, ``st``.
+    parameters : tuple of str
+        What it is called with, in order.
 
     Returns
     -------
@@ -61,9 +69,9 @@ def mistakes(function: Callable[..., Any], state: np.dtype[Any]) -> list[str]:
     found: list[str] = []
     for source in sources(plain, set()):
         top = source.function is plain
-        found += wrong_signature(source) if top else ()
+        found += wrong_signature(source, parameters) if top else ()
         found += unknown_names(source)
-        found += unknown_fields(source, state, top)
+        found += unknown_fields(source, state, parameters if top else ())
         found += wrong_calls(source)
         found += missing_returns(source) if top else ()
     return list(dict.fromkeys(found))
@@ -88,13 +96,13 @@ def sources(function: Any, seen: set[int]) -> Iterator[Source]:
             yield from sources(plain.__globals__[name], seen)
 
 
-def wrong_signature(source: Source) -> Iterator[str]:
+def wrong_signature(source: Source, parameters: tuple[str, ...]) -> Iterator[str]:
     """Refuse another number of parameters than the engine passes."""
     found = len(source.tree.args.args)
-    if found != len(PARAMETERS):
+    if found != len(parameters):
         yield (
             f"{source.place(source.tree)}: {source.tree.name}() takes {found} "
-            f"parameters: it is called with {len(PARAMETERS)}, {', '.join(PARAMETERS)}"
+            f"parameters: it is called with {len(parameters)}, {', '.join(parameters)}"
         )
 
 
@@ -108,10 +116,12 @@ def unknown_names(source: Source) -> Iterator[str]:
             yield f"{source.place(node)}: name {node.id!r} is not defined{advice}"
 
 
-def unknown_fields(source: Source, state: np.dtype[Any], top: bool) -> Iterator[str]:
+def unknown_fields(
+    source: Source, state: np.dtype[Any], parameters: tuple[str, ...]
+) -> Iterator[str]:
     """Refuse fields that the zone, the batch or the strategy's record do not have."""
     names = [argument.arg for argument in source.tree.args.args]
-    roles = dict(zip(names, PARAMETERS, strict=False)) if top else {n: n for n in names}
+    roles = dict(zip(names, parameters or names, strict=False))
     dtypes = {"zone": ZONE, "batch": BATCH, "st": state}
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):

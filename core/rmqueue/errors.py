@@ -85,6 +85,12 @@ class StrategyError(PluginError):
     """A strategy returned something that the engine cannot use."""
 
 
+class SimulationError(RmqueueError):
+    """A simulated machine cannot go on."""
+
+    exit_status = 7
+
+
 class TraceError(RmqueueError):
     """A recording or an op stream cannot be read."""
 

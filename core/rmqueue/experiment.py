@@ -6,39 +6,39 @@ cost tables, impossible pairs of strategy and kernel.
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rmqueue.binding import check_pair
-from rmqueue.cost import cost_table, merged_holds
-from rmqueue.errors import ConfigError, RmqueueError, TraceError, UsageError
-from rmqueue.experiment_file import ExperimentConfig, StrategyEntry, load_experiment
-from rmqueue.measures import HoldStats
-from rmqueue.mm.profile import PROFILES
-from rmqueue.outcomes import largest, outcome_of, total
+from rmqueue.config import ZoneConfig
+from rmqueue.cost import Costs, costs_of, merged_holds
+from rmqueue.errors import ConfigError, UsageError
+from rmqueue.experiment_file import (
+    ExperimentConfig,
+    StrategyEntry,
+    Variation,
+    load_experiment,
+)
+from rmqueue.outcomes import largest, total
 from rmqueue.registry import Registry, default_registry
-from rmqueue.results import Comparison, Outcome, Row
-from rmqueue.start import RecordingStart, Start, WorkloadStart, ZoneStart
-from rmqueue.types import Recording, Strategy, TraceReader
+from rmqueue.results import Comparison, Row
+from rmqueue.runs import Progress, Run, chosen, first_alike, native_kernel
+from rmqueue.start import (
+    Job,
+    RecordingStart,
+    Start,
+    WorkloadStart,
+    read_recording,
+)
+from rmqueue.step_start import StepStart
+from rmqueue.types import StepWorkload
 from rmqueue.validation import validated
-
-#: A quick comparison replays one part in so many.
-QUICK_PART = 4
-QUICK_NOTE = "quick: only the first quarter of the operations, and one seed"
-
-
-@dataclass(frozen=True)
-class Run:
-    """One cell of an experiment: a strategy, ready to run, and a seed."""
-
-    label: str
-    strategy: StrategyEntry
-    kernel: str
-    seed: int | None
 
 
 class Experiment:
@@ -74,13 +74,13 @@ class Experiment:
         self.config, self.base, self.source = config, base, source
         self.quick = quick
         self.registry = registry or default_registry()
-        self.costs = self._costs()
         self.strategies = tuple(
             self._checked(index, entry) for index, entry in enumerate(config.strategies)
         )
+        self.costs = {entry.heading: self._costs(entry) for entry in self.strategies}
         self.start = self._start()
         self._check_orders()
-        self.start.zones(self.seeds[0])  # what a workload objects to shows here
+        self.start.check(self.seeds[0])
 
     @classmethod
     def load(
@@ -90,6 +90,7 @@ class Experiment:
         strategies: tuple[str, ...] = (),
         seed: int | None = None,
         quick: bool = False,
+        full: bool = False,
         registry: Registry | None = None,
     ) -> Experiment:
         """Load a built-in experiment by name, or an experiment file by path.
@@ -104,15 +105,17 @@ class Experiment:
             The only seed to use.
         quick : bool
             Replay only the first quarter of the operations, with the first seed.
+        full : bool
+            Use the seeds that the experiment names for the full run.
         registry : Registry or None
             Where names are looked up.
         """
-        path = Path(name_or_path)
         registry = registry or default_registry()
-        if path.suffix != ".toml" and "/" not in name_or_path:
-            path = registry.experiment(name_or_path).path
+        path = experiment_path(name_or_path, registry)
         config = load_experiment(path)
         changes: dict[str, Any] = {} if seed is None else {"seeds": (seed,)}
+        if full and seed is None and config.full_seeds:
+            changes["seeds"] = config.full_seeds
         if strategies:
             changes["strategies"] = chosen(config.strategies, strategies)
         config = config.model_copy(update=changes)
@@ -133,22 +136,66 @@ class Experiment:
             for seed in self.seeds
         )
 
-    def rows(self, on_run: Callable[[Run], None] | None = None) -> Iterator[Row]:
-        """Run everything; each row comes as soon as it is there.
+    def rows(
+        self,
+        on_run: Callable[[Run], None] | None = None,
+        on_progress: Progress = lambda run, share: None,
+    ) -> Iterator[Row]:
+        """Run everything; each row comes as soon as it and those before it are there.
+
+        Runs that take long share the CPUs of this machine: threads of one process.
 
         Parameters
         ----------
         on_run : callable or None
             Called with each `Run` before it starts.
+        on_progress : callable
+            Called with a `Run` and the share of it that is done, now and then.
         """
-        for run in self.runs():
+
+        def one(run: Run) -> Row:
             if on_run:
                 on_run(run)
-            yield self._row(run)
+            return self._row(run, on_progress)
+
+        runs = self.runs()
+        firsts = first_alike(runs)
+        unique = list(dict.fromkeys(firsts))
+        workers = min(os.cpu_count() or 1, len(unique)) if self.start.parallel else 1
+        with ThreadPoolExecutor(workers) as pool:
+            found: dict[Run, Row] = {}
+            fresh = pool.map(one, unique) if workers > 1 else map(one, unique)
+            for run, first in zip(runs, firsts, strict=True):
+                while first not in found:
+                    row = next(fresh)
+                    found[unique[len(found)]] = row
+                yield replace(found[first], label=run.label)
 
     def compare(self) -> Comparison:
         """Run everything."""
         return self.comparison(tuple(self.rows()))
+
+    def varied(self, variation: Variation) -> Experiment:
+        """Return this experiment with something changed (`--sensitivity`)."""
+        wanted = self.config.sensitivity
+        if wanted is None or self.config.workload is None:
+            raise UsageError(
+                f"{self.source}: has no [sensitivity] table for a workload"
+            )
+        workload = self.config.workload
+        params = {**workload.params, **wanted.params, **variation.params}
+        zone = {**self._zone().model_dump(exclude_unset=True), **variation.zone}
+        changes: dict[str, Any] = {
+            "workload": workload.model_copy(update={"params": params}),
+            "zone": validated(ZoneConfig, zone, self.source, "sensitivity.zone"),
+            "weights_ps": {**self.config.weights_ps, **variation.weights_ps},
+            "seeds": variation.seeds or wanted.seeds or self.config.seeds,
+        }
+        if wanted.strategies:
+            entries = chosen(self.config.strategies, wanted.strategies)
+            changes["strategies"] = entries
+        config = self.config.model_copy(update=changes)
+        return Experiment(config, self.base, self.source, self.registry)
 
     def comparison(self, rows: tuple[Row, ...]) -> Comparison:
         """Put rows together with what made them."""
@@ -156,26 +203,32 @@ class Experiment:
             experiment=self.config.name,
             description=self.config.description,
             source=self.start.describe(),
-            machine=self._machine_words(),
+            machine=" and ".join(dict.fromkeys(row.machine for row in rows)),
             index_zone=largest(rows[0].zones).zone if rows else "",
             unusable_orders=self.config.unusable_orders,
             rows=rows,
             recorded=None if self.quick else self.start.recorded(),
             provenance=self._provenance(),
-            notes=(*([QUICK_NOTE] if self.quick else []), *self.start.notes()),
+            notes=(
+                *self.config.notes,
+                *([self.start.quick_note()] if self.quick else []),
+                *self.start.notes(),
+            ),
+            published=self.config.published,
         )
 
-    def _costs(self) -> dict[str, int]:
-        name = self.config.machine
-        weights = self.registry.machine(name).weights_ps if name else {}
+    def _costs(self, entry: StrategyEntry) -> Costs:
+        """Costs of an entry: those of its machine, and the experiment's before them."""
+        name = entry.machine or self.config.machine
+        machine = self.registry.machine(name) if name else None
         try:
-            return cost_table(weights, self.config.weights_ps)
+            return costs_of(machine, entry.name, self.config.weights_ps)
         except ConfigError as error:
             raise ConfigError(f"{self.source}: {error}") from None
 
-    def _machine_words(self) -> str:
+    def _machine_of(self, entry: StrategyEntry) -> str:
         own = "own costs" if self.config.weights_ps else ""
-        return ", ".join(filter(None, (self.config.machine, own)))
+        return ", ".join(filter(None, (entry.machine or self.config.machine, own)))
 
     def _checked(self, index: int, entry: StrategyEntry) -> StrategyEntry:
         """Complete a strategy's parameters and kernel, and refuse impossible ones."""
@@ -198,14 +251,32 @@ class Experiment:
             if not path.exists():
                 raise ConfigError(f"{self.source}: recording: there is no {path}")
             return RecordingStart(read_recording(self.registry.reader_for(path), path))
-        zone, chosen_workload = self.config.zone, self.config.workload
-        if zone is None or chosen_workload is None:  # the model's validators see to it
+        chosen_workload = self.config.workload
+        if chosen_workload is None:  # the model's validators see to it
             raise ConfigError(f"{self.source}: give a recording, or zone and workload")
         workload = self.registry.workload(chosen_workload.name)
         params = validated(
             workload.parameters, chosen_workload.params, self.source, "workload.params"
         )
+        zone = self._zone()
+        if isinstance(workload, StepWorkload):
+            machine = self.config.machine
+            nodes = self.registry.machine(machine).nodes if machine else 1
+            return StepStart(zone, workload, params, nodes)
         return WorkloadStart(zone, workload, params, self.source)
+
+    def _zone(self) -> ZoneConfig:
+        """Return the zone of the experiment, or that of its machine."""
+        if self.config.zone is not None:
+            return self.config.zone
+        name = self.config.machine
+        fields = self.registry.machine(name).zone if name else {}
+        if not fields:
+            raise ConfigError(
+                f"{self.source}: zone: is missing: add a [zone] table, or name a "
+                "machine that has one"
+            )
+        return validated(ZoneConfig, dict(fields), f"machine {name!r}", "zone")
 
     def _check_orders(self) -> None:
         """Refuse orders of indices that no zone has."""
@@ -217,8 +288,17 @@ class Experiment:
                     f"order of the zone, {highest}"
                 )
 
-    def _row(self, run: Run) -> Row:
-        parts = [self._run_zone(run, start) for start in self.start.zones(run.seed)]
+    def _row(self, run: Run, on_progress: Progress) -> Row:
+        job = Job(
+            strategy=run.strategy,
+            kernel=run.kernel,
+            seed=run.seed,
+            costs=self.costs[run.label],
+            orders=self.config.unusable_orders,
+            quick=self.quick,
+            on_progress=lambda share: on_progress(run, share),
+        )
+        parts = self.start.outcomes(job)
         zones = tuple(outcome for outcome, _ in parts)
         return Row(
             label=run.label,
@@ -226,22 +306,15 @@ class Experiment:
             params=run.strategy.params,
             kernel=run.kernel,
             seed=run.seed,
+            machine=self._machine_of(run.strategy),
             total=total(zones, merged_holds(holds for _, holds in parts)),
             zones=zones,
         )
 
-    def _run_zone(self, run: Run, start: ZoneStart) -> tuple[Outcome, HoldStats]:
-        zone = start.open(run.strategy, run.kernel)
-        zone.set_weights(self.costs)
-        last = len(start.ops) // QUICK_PART if self.quick else len(start.ops)
-        result = zone.replay(start.ops[:last], record=False)
-        orders = self.config.unusable_orders
-        return outcome_of(start, zone, result, orders), result.holds
-
     def _provenance(self) -> dict[str, Any]:
         kinds = [("strategy", entry.name) for entry in self.strategies]
-        if self.config.machine:
-            kinds.append(("machine", self.config.machine))
+        machines = {entry.machine or self.config.machine for entry in self.strategies}
+        kinds += [("machine", name) for name in sorted(filter(None, machines))]
         if self.config.workload:
             kinds.append(("workload", self.config.workload.name))
         return {
@@ -255,7 +328,9 @@ class Experiment:
             },
             "kernels": {entry.heading: entry.kernel for entry in self.strategies},
             "quick": self.quick,
-            "costs_ps": self.costs,
+            "costs_ps": {
+                heading: dict(costs.weights_ps) for heading, costs in self.costs.items()
+            },
             "config": self.config.model_dump(mode="json"),
             "input_sha256": {
                 "recording" if seed is None else f"seed {seed}": self.start.digest(seed)
@@ -264,58 +339,9 @@ class Experiment:
         }
 
 
-def read_recording(reader: TraceReader, path: Path) -> Recording:
-    """Read a recording; a reader that fails in a way of its own is named.
-
-    Raises
-    ------
-    TraceError
-        The recording cannot be read, or holds no zone.
-    """
-    try:
-        recording = reader.read(path)
-    except (RmqueueError, OSError, MemoryError):
-        raise
-    except Exception as error:
-        raise TraceError(
-            f"{path}: reader {reader.name!r} failed: {type(error).__name__}: {error}"
-        ) from error
-    if not recording.zones:
-        raise TraceError(f"{path}: no zone of this recording was asked for anything")
-    return recording
-
-
-def native_kernel(strategy: Strategy) -> str:
-    """Kernel profile of the versions that a strategy comes from.
-
-    Its own; else, if it needs lists that hold blocks of another type, the newest
-    profile that allows them; else the newest.
-    """
-    if strategy.kernel:
-        return strategy.kernel  # the loader has checked that it exists
-    fitting = [
-        name
-        for name, profile in PROFILES.items()
-        if profile.mixed_lists or not strategy.mixed_lists
-    ]
-    return fitting[-1]
-
-
-def chosen(
-    entries: tuple[StrategyEntry, ...], names: tuple[str, ...]
-) -> tuple[StrategyEntry, ...]:
-    """Entries of these labels or names; a name that is not there comes with defaults.
-
-    Raises
-    ------
-    UsageError
-        A name is given twice.
-    """
-    if len(set(names)) < len(names):
-        raise UsageError(f"a strategy is named twice: {', '.join(names)}")
-    found: list[StrategyEntry] = []
-    for name in names:
-        known = [e for e in entries if e.heading == name]
-        known = known or [e for e in entries if e.name == name]
-        found += known or [StrategyEntry(name=name)]
-    return tuple(found)
+def experiment_path(name_or_path: str, registry: Registry) -> Path:
+    """Path of an experiment: whatever ends in ``.toml`` or holds a slash is one."""
+    path = Path(name_or_path)
+    if path.suffix != ".toml" and "/" not in name_or_path:
+        return registry.experiment(name_or_path).path
+    return path

@@ -58,6 +58,11 @@ class StrategyEntry(StrategyConfig):
         default=None, min_length=1, description="Heading in tables; none: name [text]."
     )
 
+    machine: str | None = Field(
+        default=None,
+        description="Machine that weighs its work; none: the experiment's [name].",
+    )
+
     @field_validator("kernel")
     @classmethod
     def _kernel_exists(cls, value: str | None) -> str | None:
@@ -67,6 +72,53 @@ class StrategyEntry(StrategyConfig):
     def heading(self) -> str:
         """What tables call it."""
         return self.label or self.name
+
+
+class Variation(Model):
+    """A change of an experiment, to see how far its results depend on a choice."""
+
+    label: str = Field(min_length=1, description="What tables call it [text].")
+    params: dict[str, Any] = Field(
+        default_factory=dict, description="Parameters of the workload [own units]."
+    )
+    zone: dict[str, Any] = Field(
+        default_factory=dict, description="Fields of the zone [own units]."
+    )
+    weights_ps: dict[str, Picoseconds] = Field(
+        default_factory=dict, description="Costs per counter [ps]."
+    )
+    seeds: tuple[Seed, ...] = Field(
+        default=(), description="Seeds; none: those of all variations [numbers]."
+    )
+
+
+class Sensitivity(Model):
+    """One parameter changed at a time: what `compare --sensitivity` runs."""
+
+    measures: tuple[str, ...] = Field(
+        min_length=1, description="What is measured, of `Outcome.measures` [names]."
+    )
+    variations: tuple[Variation, ...] = Field(
+        min_length=1, description="What is changed, one row each [tables]."
+    )
+    strategies: tuple[str, ...] = Field(
+        default=(), description="Headings to run; none: all [names]."
+    )
+    seeds: tuple[Seed, ...] = Field(
+        default=(), description="Seeds; none: those of the experiment [numbers]."
+    )
+    params: dict[str, Any] = Field(
+        default_factory=dict, description="Parameters in all variations [own units]."
+    )
+
+
+class SuiteConfig(Model):
+    """Several experiments that belong together."""
+
+    name: str = Field(min_length=1, description="What messages call it [name].")
+    parts: tuple[str, ...] = Field(
+        min_length=1, description="Experiment files, relative to this one [paths]."
+    )
 
 
 class ExperimentConfig(Model):
@@ -104,6 +156,22 @@ class ExperimentConfig(Model):
     seeds: tuple[Seed, ...] = Field(
         default=(1,), min_length=1, description="Seeds of the workload [numbers]."
     )
+    full_seeds: tuple[Seed, ...] = Field(
+        default=(), description="Seeds with --full; none: the same [numbers]."
+    )
+    published: dict[str, dict[str, float | str]] = Field(
+        default_factory=dict,
+        description="Published figures to compare with, by heading [own units].",
+    )
+    notes: tuple[str, ...] = Field(
+        default=(), description="What a reader of the results must know [sentences]."
+    )
+    report: str = Field(
+        default="terminal", description="Reporter of the table on stdout [name]."
+    )
+    sensitivity: Sensitivity | None = Field(
+        default=None, description="What --sensitivity runs [table]."
+    )
     unusable_orders: tuple[Order, ...] = Field(
         default=(4, 9), description="Orders of the fragmentation indices [orders]."
     )
@@ -124,13 +192,11 @@ class ExperimentConfig(Model):
     ) -> WorkloadConfig | None:
         if not {"recording", "zone"} <= info.data.keys():
             return value
-        recording, zone = info.data["recording"], info.data["zone"]
+        recording = info.data["recording"]
         if value is None and recording is None:
             raise ValueError("give a recording, or a zone and a workload")
         if value is not None and recording is not None:
             raise ValueError("a recording brings its own requests: remove one of both")
-        if value is not None and zone is None:
-            raise ValueError("a workload needs a zone: add a [zone] table")
         return value
 
     @field_validator("weights_ps")
@@ -162,7 +228,7 @@ class ExperimentConfig(Model):
             seen.add(entry.heading)
         return value
 
-    @field_validator("seeds", "unusable_orders")
+    @field_validator("seeds", "full_seeds", "unusable_orders")
     @classmethod
     def _no_repeats(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(value)) < len(value):
@@ -186,8 +252,28 @@ def load_experiment(path: Path) -> ExperimentConfig:
         It cannot be read, is not TOML, or says something wrong; the message names the
         file and the field.
     """
+    return validated(ExperimentConfig, read_toml(path), str(path))
+
+
+def parts_of(path: Path) -> tuple[Path, ...]:
+    """Files of the experiments that a file stands for: itself, or its parts.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read, or its list of parts is wrong.
+    """
+    values = read_toml(path)
+    if "parts" not in values:
+        return (path,)
+    suite = validated(SuiteConfig, values, str(path))
+    return tuple(path.parent / part for part in suite.parts)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; the message of an error names it."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file") from None
     except OSError as error:
@@ -196,7 +282,6 @@ def load_experiment(path: Path) -> ExperimentConfig:
         raise ConfigError(f"{path}: not UTF-8 text: {error.reason}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not TOML: {error}") from None
-    return validated(ExperimentConfig, values, str(path))
 
 
 def experiment_schema() -> dict[str, Any]:

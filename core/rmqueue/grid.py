@@ -91,9 +91,28 @@ def rows_of(
     yield from fallback_rows(columns)
     for label, number, show in measures(comparison):
         yield label, cells(columns, number, show)
+    for name in measured(comparison):
+        yield name, cells(columns, partial(measure, name), figure)
     misuse = cells(columns, lambda outcome: sum(outcome.misuse.values()), whole)
     if any(cell not in ("0", "") for cell in misuse):
         yield "impossible operations", misuse
+
+
+def measured(comparison: Comparison) -> tuple[str, ...]:
+    """Names of what the workload measured, in the order of first appearance."""
+    names = (name for row in comparison.rows for name in row.total.measures)
+    return tuple(dict.fromkeys(names))
+
+
+def measure(name: str, outcome: Outcome) -> float:
+    """One of the workload's own measures; 0 if this run had none."""
+    return outcome.measures.get(name, 0.0)
+
+
+def figure(value: float) -> str:
+    """Show a measure: whole if it is large or whole, else with two digits."""
+    whole_enough = abs(value) >= 1000 or value == int(value)
+    return str(int(value)) if whole_enough else f"{value:.2f}"
 
 
 Measure: TypeAlias = tuple[str, Number, Callable[[float], str]]

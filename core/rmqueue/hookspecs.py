@@ -13,6 +13,7 @@ from rmqueue.types import (
     BuiltinExperiment,
     Machine,
     Reporter,
+    StepWorkload,
     Strategy,
     TraceReader,
     Workload,
@@ -68,8 +69,14 @@ def rmqueue_machines() -> list[Machine]:
 
 
 @hookspec
-def rmqueue_workloads() -> list[Workload]:
-    """Synthetic op streams.
+def rmqueue_workloads() -> list[Workload | StepWorkload]:
+    """Workloads: synthetic op streams, and steps on the multi-CPU loop.
+
+    Returns
+    -------
+    list of Workload or StepWorkload
+        A `Workload` builds an op stream, which is replayed.  The steps of a
+        `StepWorkload` run on the multi-CPU loop of `rmqueue.mm.smp`.
 
     Examples
     --------

@@ -27,6 +27,7 @@ from rmqueue.types import (
     BuiltinExperiment,
     Machine,
     Reporter,
+    StepWorkload,
     Strategy,
     TraceReader,
     Workload,
@@ -35,14 +36,14 @@ from rmqueue.types import (
 #: What a record may be called.
 NAME = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 
-#: kind, as one says it -> class of its records, hook, ending of entry-point names.
-KINDS: dict[str, tuple[type, str, str]] = {
-    "strategy": (Strategy, "rmqueue_strategies", "strategies"),
-    "machine": (Machine, "rmqueue_machines", "machines"),
-    "workload": (Workload, "rmqueue_workloads", "workloads"),
-    "trace reader": (TraceReader, "rmqueue_trace_readers", "readers"),
-    "reporter": (Reporter, "rmqueue_reporters", "reporters"),
-    "experiment": (BuiltinExperiment, "rmqueue_experiments", "experiments"),
+#: kind, as one says it -> classes of its records, hook, ending of entry-point names.
+KINDS: dict[str, tuple[tuple[type, ...], str, str]] = {
+    "strategy": ((Strategy,), "rmqueue_strategies", "strategies"),
+    "machine": ((Machine,), "rmqueue_machines", "machines"),
+    "workload": ((Workload, StepWorkload), "rmqueue_workloads", "workloads"),
+    "trace reader": ((TraceReader,), "rmqueue_trace_readers", "readers"),
+    "reporter": ((Reporter,), "rmqueue_reporters", "reporters"),
+    "experiment": ((BuiltinExperiment,), "rmqueue_experiments", "experiments"),
 }
 
 
@@ -187,7 +188,8 @@ def check_record(kind: str, record: Any) -> None:
     expected, hook, _ = KINDS[kind]
     if not isinstance(record, expected):
         raise PluginError(
-            f"{hook} must return a list of {expected.__name__}, "
+            f"{hook} must return a list of "
+            f"{' or '.join(kind.__name__ for kind in expected)}, "
             f"and one item is {record!r}"
         )
     name: object = getattr(record, "name", None)

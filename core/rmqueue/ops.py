@@ -99,8 +99,12 @@ def as_ops(rows: Any) -> Ops:
     --------
     >>> as_ops([(1, request(0, 1), 0, 0), (2, 0, 0, 0)])["code"]
     array([1, 2], dtype=uint8)
+    >>> len(as_ops([]))
+    0
     """
     array = np.asarray(rows)
+    if array.shape == (0,) and not array.dtype.names:
+        return np.zeros(0, OPS_DTYPE)
     if array.dtype == OPS_DTYPE and array.ndim == 1:
         return np.ascontiguousarray(array)
     if array.dtype.kind in "iu" and array.ndim == 2 and array.shape[1] == 4:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
-from rmqueue.measures import HoldStats, ReplayResult
+from rmqueue.measures import FallbackMatrix, HoldStats, ReplayResult
 from rmqueue.metrics import (
     added,
     as_matrix,
@@ -15,22 +16,41 @@ from rmqueue.metrics import (
     unusable_index,
 )
 from rmqueue.results import Holds, Outcome
-from rmqueue.start import ZoneStart
 from rmqueue.zone import Zone
 
 #: Name of the sum over zones.
 ALL_ZONES = "all"
 
 
+class Geometry(Protocol):
+    """What knows where a zone lies: a `ZoneConfig` or a `ZoneState`."""
+
+    @property
+    def start_pfn(self) -> int:
+        """First page [pfn]."""
+
+    @property
+    def pages(self) -> int:
+        """Pages spanned [pages]."""
+
+    @property
+    def pageblock_order(self) -> int:
+        """Order of a pageblock."""
+
+    @property
+    def max_page_order(self) -> int:
+        """Order of the largest block."""
+
+
 def outcome_of(
-    start: ZoneStart, zone: Zone, result: ReplayResult, orders: Sequence[int]
+    where: Geometry, zone: Zone, result: ReplayResult, orders: Sequence[int]
 ) -> Outcome:
     """Measure a replay and the zone afterwards.
 
     Parameters
     ----------
-    start : ZoneStart
-        What was replayed.
+    where : Geometry
+        Where the zone lies.
     zone : Zone
         The zone after the replay.
     result : ReplayResult
@@ -38,29 +58,42 @@ def outcome_of(
     orders : sequence of int
         Orders of the indices; those that the zone does not have are left out.
     """
-    where = start.geometry
-    counts = zone.free_counts()
-    blocks = pages_per_block(where.start_pfn, where.pages, where.pageblock_order)
-    known = [order for order in orders if order <= where.max_page_order]
     return Outcome(
-        zone=start.name,
-        pages=where.pages,
         ops=result.ops,
         seconds=result.seconds,
         asked=result.asked,
         served=result.served,
         counters=dict(result.counters),
         holds=summary(result.holds),
-        claim=as_matrix(result.fallbacks.claim),
-        steal=as_matrix(result.fallbacks.steal),
-        pollute=as_matrix(result.fallbacks.pollute),
-        free_pages=zone.nr_free,
-        unusable={order: unusable_index(counts, order) for order in known},
-        fragmentation={order: fragmentation_index(counts, order) for order in known},
-        pageblocks=len(blocks),
-        mixed_pageblocks=mixed_pageblocks(zone.pageblocks(), blocks),
         misuse=dict(result.misuse),
+        **fallback_fields(result.fallbacks),
+        **state_fields(where, zone, orders),
     )
+
+
+def fallback_fields(fallbacks: FallbackMatrix) -> dict[str, Any]:
+    """Fields of an outcome about fallbacks by type pair."""
+    return {
+        "claim": as_matrix(fallbacks.claim),
+        "steal": as_matrix(fallbacks.steal),
+        "pollute": as_matrix(fallbacks.pollute),
+    }
+
+
+def state_fields(where: Geometry, zone: Zone, orders: Sequence[int]) -> dict[str, Any]:
+    """Fields of an outcome about the zone as it is now."""
+    counts = zone.free_counts()
+    blocks = pages_per_block(where.start_pfn, where.pages, where.pageblock_order)
+    known = [order for order in orders if order <= where.max_page_order]
+    return {
+        "zone": zone.name,
+        "pages": where.pages,
+        "free_pages": zone.nr_free,
+        "unusable": {order: unusable_index(counts, order) for order in known},
+        "fragmentation": {o: fragmentation_index(counts, o) for o in known},
+        "pageblocks": len(blocks),
+        "mixed_pageblocks": mixed_pageblocks(zone.pageblocks(), blocks),
+    }
 
 
 def total(zones: Sequence[Outcome], holds: HoldStats) -> Outcome:
@@ -84,6 +117,7 @@ def total(zones: Sequence[Outcome], holds: HoldStats) -> Outcome:
         pageblocks=sum(zone.pageblocks for zone in zones),
         mixed_pageblocks=sum(zone.mixed_pageblocks for zone in zones),
         misuse=summed_counts(zone.misuse for zone in zones),
+        measures=main.measures,
     )
 
 

@@ -7,17 +7,18 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
 )
 from rich.text import Text
 
-from rmqueue.experiment import Run
+from rmqueue.experiment_file import Variation
 from rmqueue.report import one_line
 from rmqueue.results import Row
+from rmqueue.runs import Run
 
 
 class Live:
@@ -28,11 +29,12 @@ class Live:
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
-            MofNCompleteColumn(),
+            TaskProgressColumn(),
             TimeElapsedColumn(),
             console=Console(stderr=True),
             transient=True,
         )
+        self._shares: dict[Run, float] = {}
         self._task = self._progress.add_task("reading the start", total=None)
 
     def __enter__(self) -> Live:
@@ -57,7 +59,16 @@ class Live:
         words = f"{run.label} on {run.kernel}{seed}"
         self._progress.update(self._task, description=words, refresh=True)
 
+    def advance(self, run: Run, share: float) -> None:
+        """Move the bar with the runs that are under way."""
+        self._shares[run] = share
+        self._progress.update(self._task, completed=sum(self._shares.values()))
+
     def end(self, run: Run, row: Row) -> None:
         """Show what came of it."""
         self._progress.console.print(Text(one_line(row)))
-        self._progress.advance(self._task)
+        self.advance(run, 1.0)
+
+    def varied(self, variation: Variation, row: Row) -> None:
+        """Show what came of a variation."""
+        self._progress.console.print(Text(f"{variation.label}: {one_line(row)}"))

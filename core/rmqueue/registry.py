@@ -19,6 +19,7 @@ from rmqueue.types import (
     BuiltinExperiment,
     Machine,
     Reporter,
+    StepWorkload,
     Strategy,
     TraceReader,
     Workload,
@@ -55,9 +56,9 @@ class Registry:
         record: Machine = self.find("machine", name).record
         return record
 
-    def workload(self, name: str) -> Workload:
+    def workload(self, name: str) -> Workload | StepWorkload:
         """Return the workload of that name."""
-        record: Workload = self.find("workload", name).record
+        record: Workload | StepWorkload = self.find("workload", name).record
         return record
 
     def reporter(self, name: str) -> Reporter:

@@ -62,6 +62,9 @@ class Outcome:
         Pageblocks, and those that mix movable pages with others [pageblocks].
     misuse : mapping of str to int
         Operations that asked for something impossible, by kind.
+    measures : mapping of str to float
+        What a workload that runs on the multi-CPU loop measures, by name; each name
+        ends in its unit.
     """
 
     zone: str
@@ -81,6 +84,7 @@ class Outcome:
     pageblocks: int
     mixed_pageblocks: int
     misuse: Mapping[str, int]
+    measures: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def ns_per_op(self) -> float:
@@ -102,6 +106,8 @@ class Row:
         Kernel profile that it ran on.
     seed : int or None
         Seed of the workload; None for a recording, which has none.
+    machine : str
+        What the costs are of.
     total : Outcome
         All zones together.
     zones : tuple of Outcome
@@ -113,6 +119,7 @@ class Row:
     params: Mapping[str, Any]
     kernel: str
     seed: int | None
+    machine: str
     total: Outcome
     zones: tuple[Outcome, ...]
 
@@ -161,6 +168,8 @@ class Comparison:
         What made these numbers: versions, plugins, configuration, digest of the input.
     notes : tuple of str
         What a reader of the table must know.
+    published : mapping of str to mapping
+        Published figures to be compared with, by heading.
     """
 
     experiment: str
@@ -173,6 +182,7 @@ class Comparison:
     recorded: Recorded | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    published: Mapping[str, Mapping[str, float | str]] = field(default_factory=dict)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rmqueue.config import StrategyConfig, ZoneConfig
-from rmqueue.errors import ConfigError, PluginError, RmqueueError
+from rmqueue.cost import Costs
+from rmqueue.errors import ConfigError, PluginError, RmqueueError, TraceError
+from rmqueue.measures import HoldStats
 from rmqueue.metrics import added, as_matrix
 from rmqueue.ops import Ops, as_ops
-from rmqueue.results import Matrix, Recorded
-from rmqueue.types import Recording, Workload, ZoneState
+from rmqueue.outcomes import outcome_of
+from rmqueue.results import Matrix, Outcome, Recorded
+from rmqueue.types import Recording, TraceReader, Workload, ZoneState
 from rmqueue.zone import Zone
 
+#: A quick comparison replays one part in so many.
+QUICK_PART = 4
 #: Streams kept for the next strategy; further seeds are built again.
 KEPT_STREAMS = 4
 
@@ -49,11 +55,44 @@ class ZoneStart:
         return Zone(config, strategy=strategy)
 
 
+@dataclass(frozen=True)
+class Job:
+    """One strategy and one seed, on one start.
+
+    Attributes
+    ----------
+    strategy : StrategyConfig
+        The strategy, with all its parameters.
+    kernel : str
+        Kernel profile.
+    seed : int or None
+        Seed of the workload; None: there is none.
+    costs : Costs
+        What work costs.
+    orders : tuple of int
+        Orders of the fragmentation indices.
+    quick : bool
+        Do only a part of it.
+    on_progress : callable
+        Told the share that is done, now and then.
+    """
+
+    strategy: StrategyConfig
+    kernel: str
+    seed: int | None
+    costs: Costs
+    orders: tuple[int, ...]
+    quick: bool = False
+    on_progress: Callable[[float], None] = lambda share: None
+
+
 class Start(ABC):
     """What every strategy of an experiment begins with."""
 
     #: Whether the seed changes anything.
     seeded = False
+    #: Whether a run takes so long that several are worth threads.
+    parallel = False
 
     @abstractmethod
     def describe(self) -> str:
@@ -65,8 +104,16 @@ class Start(ABC):
         """Order of the largest block of any zone."""
 
     @abstractmethod
-    def zones(self, seed: int | None) -> tuple[ZoneStart, ...]:
-        """Return the zones and their op streams."""
+    def check(self, seed: int | None) -> None:
+        """Refuse what can be refused before anything runs."""
+
+    @abstractmethod
+    def outcomes(self, job: Job) -> list[tuple[Outcome, HoldStats]]:
+        """Do a job, and measure each zone."""
+
+    @abstractmethod
+    def digest(self, seed: int | None) -> str:
+        """SHA-256 of what is asked of the zones: equal digests, equal input."""
 
     def recorded(self) -> Recorded | None:
         """Return what the recorded kernel did, if there is one."""
@@ -75,6 +122,34 @@ class Start(ABC):
     def notes(self) -> tuple[str, ...]:
         """Return what a reader of the results must know."""
         return ()
+
+    def quick_note(self) -> str:
+        """Say what a quick comparison leaves out."""
+        return "quick: only the first quarter of the operations, and one seed"
+
+
+class ReplayStart(Start):
+    """Op streams that are replayed, one per zone."""
+
+    @abstractmethod
+    def zones(self, seed: int | None) -> tuple[ZoneStart, ...]:
+        """Return the zones and their op streams."""
+
+    def check(self, seed: int | None) -> None:
+        """Build the streams: what a workload objects to shows here."""
+        self.zones(seed)
+
+    def outcomes(self, job: Job) -> list[tuple[Outcome, HoldStats]]:
+        """Replay the stream of each zone."""
+        found = []
+        for start in self.zones(job.seed):
+            zone = start.open(job.strategy, job.kernel)
+            zone.set_weights(job.costs.weights_ps, job.costs.warm_scans)
+            last = len(start.ops) // QUICK_PART if job.quick else len(start.ops)
+            result = zone.replay(start.ops[:last], record=False)
+            outcome = outcome_of(start.geometry, zone, result, job.orders)
+            found.append((outcome, result.holds))
+        return found
 
     def digest(self, seed: int | None) -> str:
         """SHA-256 of start state and ops: equal digests, equal input."""
@@ -86,7 +161,7 @@ class Start(ABC):
         return digest.hexdigest()
 
 
-class RecordingStart(Start):
+class RecordingStart(ReplayStart):
     """A recording: the exact state of a real kernel, and what was asked of it.
 
     Parameters
@@ -138,7 +213,7 @@ class RecordingStart(Start):
         return self.recording.notes
 
 
-class WorkloadStart(Start):
+class WorkloadStart(ReplayStart):
     """An empty zone and a synthetic op stream.
 
     Parameters
@@ -221,3 +296,24 @@ def feed(digest: Any, value: Any) -> None:
             feed(digest, value[key])
     else:
         digest.update(repr(value).encode())
+
+
+def read_recording(reader: TraceReader, path: Path) -> Recording:
+    """Read a recording; a reader that fails in a way of its own is named.
+
+    Raises
+    ------
+    TraceError
+        The recording cannot be read, or holds no zone.
+    """
+    try:
+        recording = reader.read(path)
+    except (RmqueueError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise TraceError(
+            f"{path}: reader {reader.name!r} failed: {type(error).__name__}: {error}"
+        ) from error
+    if not recording.zones:
+        raise TraceError(f"{path}: no zone of this recording was asked for anything")
+    return recording

@@ -81,6 +81,7 @@ class ZoneStorage:
         self.links = big_array(2 * (pages + heads), np.uint32)
         self.meta = big_array(pages, np.uint8)
         self.words = big_array(pages >> config.pageblock_order, np.int64)
+        self.scans = big_array(pages >> config.pageblock_order, np.int64)
         self.pcps = big_array(config.cpus, PCP)
         self.batch = np.zeros(1, BATCH)
         self.histogram = np.zeros(HISTOGRAM_BUCKETS, np.int64)
@@ -101,6 +102,7 @@ class ZoneStorage:
             "links": self.links.ctypes.data,
             "meta": self.meta.ctypes.data,
             "words": self.words.ctypes.data,
+            "scans": self.scans.ctypes.data,
             "pcps": self.pcps.ctypes.data,
             "batch": self.batch.ctypes.data,
             "hold_histogram": self.histogram.ctypes.data,

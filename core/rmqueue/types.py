@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from rmqueue.config import ZoneConfig
     from rmqueue.results import Comparison
 
+#: Longer than any run [ps].
+ENDLESS_PS = 1 << 60
+
 #: An op stream: a one-dimensional array of `rmqueue.OPS_DTYPE`.
 Ops: TypeAlias = npt.NDArray[np.void]
 
@@ -52,6 +55,10 @@ class Strategy:
     kernel : str
         Kernel profile of the Linux versions that it reproduces: what it runs on when an
         experiment names no kernel.  Empty: the newest profile.
+    refill : callable or None
+        The jitted ``refill(zone, cpu, order, start_mt, wanted, st) -> blocks``: how
+        many blocks an empty per-CPU list is refilled with, where the kernel would take
+        `wanted`; None: as the kernel does.
     mixed_lists : bool
         It leaves blocks on lists of another type than their pageblock's, which only
         some kernel profiles allow.
@@ -66,6 +73,7 @@ class Strategy:
     linux: str = ""
     kernel: str = ""
     mixed_lists: bool = False
+    refill: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,20 @@ class Machine:
         As of `Strategy`.
     weights_ps : mapping of str to int
         Cost [ps] of one unit of a work counter, by its name in SEMANTICS 14; a counter
-        that is not named costs nothing.
+        that is not named costs nothing.  ``scan_page_warm`` is the cost of a step of a
+        warm scan, if it differs from that of ``scan_page``.
+    strategy_weights_ps : mapping of str to mapping
+        Costs that differ in the kernels of some strategies, by name of the strategy.
+    warm_scans : int
+        Scans in one lock hold that a pageblock stays in the cache for; 0: no scan is
+        warm [scans].
+    handover_ps : int
+        Cost of handing a busy zone lock to the next CPU [ps].
+    nodes : int
+        Nodes of the machine, all alike; one of them is simulated [nodes].
+    zone : mapping of str to object
+        Fields of `ZoneConfig` that describe the zone of a node; empty: the machine is
+        only a table of costs.
     references : tuple of str
         Where the numbers come from.
     """
@@ -87,6 +108,11 @@ class Machine:
     summary: str
     weights_ps: Mapping[str, int]
     references: tuple[str, ...] = ()
+    strategy_weights_ps: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    warm_scans: int = 0
+    handover_ps: int = 0
+    nodes: int = 1
+    zone: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,6 +135,61 @@ class Workload:
     summary: str
     parameters: type[BaseModel]
     build: Callable[[ZoneConfig, Any, int], Ops]
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StepWorkload:
+    """A workload that runs on the multi-CPU loop: jitted steps (`rmqueue.mm.smp`).
+
+    Attributes
+    ----------
+    name, summary : str
+        As of `Strategy`.
+    parameters : type of pydantic.BaseModel
+        Model of its parameters.
+    numbers : callable
+        ``numbers(parameters, zone_config) -> mapping of str to int``: what the steps
+        read, as fields of their record ``st``.
+    start : callable
+        Jitted ``start(smp, cpu, node, st, fallback)``: makes the state that the
+        workload begins with; called once, and not measured.
+    step : callable
+        Jitted, of the same form: what a CPU does next; moves ``cpu.t_ps``.
+    state : tuple of (str, str)
+        Further fields of ``st``: name and numpy dtype.
+    pages : callable
+        ``pages(parameters) -> int``: pages after which a node is done [pages].
+    limit_ps : callable
+        ``limit_ps(parameters) -> int``: time after which the run is over [ps].
+    skip_pages : callable
+        ``skip_pages(parameters) -> int``: pages of a node before statistics begin
+        [pages].
+    measures : callable
+        ``measures(simulation) -> mapping of str to float``: what is reported of a run,
+        by names that end in a unit, beside what is reported of every run.
+    task_cpus : callable
+        ``task_cpus(zone_config) -> int``: CPUs that run steps, lists 0 and up of the
+        zone [CPUs].
+    kswapd_cpu : bool
+        Whether kswapd runs steps of its own, with the zone's last per-CPU lists.
+    references : tuple of str
+        What it is modelled on.
+    """
+
+    name: str
+    summary: str
+    parameters: type[BaseModel]
+    numbers: Callable[[Any, ZoneConfig], Mapping[str, int]]
+    start: Callable[..., Any]
+    step: Callable[..., Any]
+    pages: Callable[[Any], int]
+    state: tuple[tuple[str, str], ...] = ()
+    limit_ps: Callable[[Any], int] = lambda parameters: ENDLESS_PS
+    skip_pages: Callable[[Any], int] = lambda parameters: 0
+    measures: Callable[[Any], Mapping[str, float]] = lambda simulation: {}
+    task_cpus: Callable[[ZoneConfig], int] = lambda zone: 1
+    kswapd_cpu: bool = False
     references: tuple[str, ...] = ()
 
 

@@ -21,10 +21,10 @@ import numpy.typing as npt
 from rmqueue import runner
 from rmqueue.binding import BoundStrategy
 from rmqueue.config import StrategyConfig, ZoneConfig
-from rmqueue.measures import FallbackMatrix, HoldStats, ReplayResult
+from rmqueue.measures import FallbackMatrix, ReplayResult
 from rmqueue.mm.boot import boot
 from rmqueue.mm.run import NO_PAGE
-from rmqueue.mm.vmstat import COUNTERS
+from rmqueue.mm.vmstat import COUNTERS, SCAN_PAGE_WARM
 from rmqueue.ops import ALLOC, BULK, FREE, PCP_ALLOC, PCP_FREE, SET_LRU, as_ops
 from rmqueue.registry import Registry
 from rmqueue.request import (
@@ -37,9 +37,7 @@ from rmqueue.request import (
 from rmqueue.restore import open_state
 from rmqueue.storage import ZoneStorage
 from rmqueue.types import Strategy, ZoneState
-from rmqueue.zone_view import ZoneView, named_counts
-
-MATRICES = ("claims", "steals", "pollute")
+from rmqueue.zone_view import MATRICES, ZoneView, named_counts
 
 
 class Zone(ZoneView):
@@ -284,12 +282,25 @@ class Zone(ZoneView):
 
     # Settings --------------------------------------------------------------------
 
-    def set_weights(self, costs: Mapping[str, int]) -> None:
-        """Set what a unit of each work counter costs in a lock hold [ps]."""
+    def set_weights(self, costs: Mapping[str, int], warm_scans: int = 0) -> None:
+        """Set what a unit of each work counter costs in a lock hold.
+
+        Parameters
+        ----------
+        costs : mapping of str to int
+            By name of the counter [ps]; ``scan_page_warm`` is the cost of a warm step
+            of a scan, if it is another than that of ``scan_page``.
+        warm_scans : int
+            Scans that a pageblock stays in the cache for [scans].
+        """
         weights = self._record["hold_weights"]
         weights[:] = 0
         for index, name in enumerate(COUNTERS):
             weights[index] = costs.get(name, 0)
+        cold = costs.get("scan_page", 0)
+        # a warm step is counted under scan_page too
+        weights[SCAN_PAGE_WARM] = costs.get("scan_page_warm", cold) - cold
+        self._record["warm_scans"] = warm_scans
 
     # How it is done --------------------------------------------------------------
 
@@ -309,12 +320,6 @@ class Zone(ZoneView):
         buffers = runner.make_buffers(self._storage, ops, results=False, checks=False)
         self._jitted(ops, slots, buffers)
 
-    def _reset_holds(self) -> None:
-        for name in ("hold_count", "hold_total_ps", "hold_worst_ps"):
-            self._record[name] = 0
-        self._record["hold_worst"][:] = 0
-        self._storage.histogram[:] = 0
-
     def _result(
         self, buffers: runner.Buffers, before: Mapping[str, npt.NDArray[np.int64]]
     ) -> ReplayResult:
@@ -329,13 +334,7 @@ class Zone(ZoneView):
             scan=buffers.scan,
             bulk_pfns=buffers.pfns[: buffers["nr_pfns"]],
             counters=named_counts(added["cnt"]),
-            holds=HoldStats(
-                count=int(self._record["hold_count"]),
-                total_ps=int(self._record["hold_total_ps"]),
-                worst_ps=int(self._record["hold_worst_ps"]),
-                worst_counters=named_counts(self._record["hold_worst"]),
-                histogram=self._storage.histogram.copy(),
-            ),
+            holds=self.holds,
             fallbacks=FallbackMatrix(*(added[name] for name in MATRICES)),
             misuse=buffers.misuse,
             first_misuse=None if first < 0 else first,

@@ -9,6 +9,7 @@ from rmqueue import runner
 from rmqueue.binding import BoundStrategy
 from rmqueue.config import ZoneConfig
 from rmqueue.errors import InvariantError, StrategyError
+from rmqueue.measures import FallbackMatrix, HoldStats
 from rmqueue.mm.mmzone import (
     BLOCKS_MASK,
     BLOCKS_SHIFT,
@@ -20,7 +21,7 @@ from rmqueue.mm.mmzone import (
     PCP_LISTS,
     PCP_ORDER_LISTS,
 )
-from rmqueue.mm.vmstat import COUNTERS
+from rmqueue.mm.vmstat import ALL_COUNTERS, COUNTERS
 from rmqueue.ops import CHECK, Ops, as_ops
 from rmqueue.procfs import buddyinfo, pagetypeinfo
 from rmqueue.request import check_cpu, check_order, type_index
@@ -28,6 +29,7 @@ from rmqueue.storage import ZoneStorage
 from rmqueue.types import Strategy
 
 MARKS = ("min", "low", "high", "promo")
+MATRICES = ("claims", "steals", "pollute")
 PAGEBLOCK_DTYPE = np.dtype(
     [("type", "u1"), ("free_blocks", "i8"), ("free_pages", "i8"), ("lru_pages", "i8")]
 )
@@ -55,7 +57,18 @@ class ZoneView:
         self._storage, self._bound = storage, bound
         self._record = storage.record[0]
         self._record["strategy_state"] = bound.state.ctypes.data
+        self._record["asks_refill"] = bound.strategy.refill is not None
         self._base = int(self._record["base"])
+
+    @property
+    def address(self) -> int:
+        """Where the zone's record lies, for jitted code."""
+        return self._storage.address
+
+    @property
+    def fallback(self) -> runner.Fallback:
+        """The compiled strategy, for jitted code."""
+        return self._bound.fallback
 
     @property
     def strategy(self) -> Strategy:
@@ -120,6 +133,22 @@ class ZoneView:
         return named_counts(self._record["cnt"])
 
     @property
+    def holds(self) -> HoldStats:
+        """Zone-lock holds since the last replay began, or since `forget_work`."""
+        return HoldStats(
+            count=int(self._record["hold_count"]),
+            total_ps=int(self._record["hold_total_ps"]),
+            worst_ps=int(self._record["hold_worst_ps"]),
+            worst_counters=named_counts(self._record["hold_worst"]),
+            histogram=self._storage.histogram.copy(),
+        )
+
+    @property
+    def fallbacks(self) -> FallbackMatrix:
+        """Fallbacks by type pair since boot, or since `forget_work`."""
+        return FallbackMatrix(*(self._record[name].copy() for name in MATRICES))
+
+    @property
     def nr_free(self) -> int:
         """Pages on the free lists [pages]."""
         return int(self._record["nr_free"])
@@ -134,6 +163,18 @@ class ZoneView:
         """Watermarks min, low, high and promo without boost, and the boost [pages]."""
         marks = {m: int(self._record[f"wmark_{m}"]) for m in MARKS}
         return {**marks, "boost": int(self._record["boost"])}
+
+    def forget_work(self) -> None:
+        """Set work counters, fallbacks and lock holds back to nothing."""
+        for name in ("cnt", "hold_start", "claims", "steals", "pollute"):
+            self._record[name][:] = 0
+        self._reset_holds()
+
+    def _reset_holds(self) -> None:
+        for name in ("hold_count", "hold_total_ps", "hold_worst_ps"):
+            self._record[name] = 0
+        self._record["hold_worst"][:] = 0
+        self._storage.histogram[:] = 0
 
     def buddyinfo(self) -> str:
         """Free blocks by order, in the layout of /proc/buddyinfo."""
@@ -186,6 +227,16 @@ class ZoneView:
                 f"{error}: return -1 where there is no page; this zone is in no known "
                 "state any more"
             ) from error
+        self.refuse_fault()
+
+    def refuse_fault(self) -> None:
+        """Refuse to go on after the strategy has returned what is no free page.
+
+        Raises
+        ------
+        StrategyError
+            It has.
+        """
         fault = runner.fault_of(self._storage)
         if fault is not None:
             words, pfn, order = fault
@@ -197,5 +248,6 @@ class ZoneView:
 
 
 def named_counts(counts: npt.NDArray[np.int64]) -> dict[str, int]:
-    """Name counts by the work counters."""
-    return dict(zip(COUNTERS, counts.tolist(), strict=False))
+    """Name counts by the work counters of SEMANTICS 14, and others that are not 0."""
+    named = dict(zip(ALL_COUNTERS, counts.tolist(), strict=False))
+    return {n: count for n, count in named.items() if count or n in COUNTERS}

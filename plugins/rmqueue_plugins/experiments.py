@@ -24,4 +24,29 @@ def rmqueue_experiments() -> list[BuiltinExperiment]:
             "A seeded mix of types and orders in a nearly full zone of 256 MiB.",
             DATA / "synthetic.toml",
         ),
+        BuiltinExperiment(
+            "imx7d",
+            "Worst hold of one refill: dd on an i.MX7D board, traced and untraced.",
+            DATA / "imx7d.toml",
+        ),
+        BuiltinExperiment(
+            "lkp",
+            "vm-scalability lru-file-mmap-read on one node of LKP's server.",
+            DATA / "lkp.toml",
+        ),
+        BuiltinExperiment(
+            "lkp-quick",
+            "As lkp at an eighth of the memory: a smoke test, no figures.",
+            DATA / "lkp-quick.toml",
+        ),
+        BuiltinExperiment(
+            "refill-cap",
+            "LKP's regression, with refills of unmovable pages capped at one batch.",
+            DATA / "refill-cap.toml",
+        ),
+        BuiltinExperiment(
+            "seed",
+            "Both published regressions: imx7d, then lkp.",
+            DATA / "seed.toml",
+        ),
     ]

@@ -15,20 +15,21 @@ from tests.meta.sources import core_modules, imports, python_files, shown, tree
 #: Modules of rmqueue by floor; `.` is the facade.
 FLOORS = {
     0: "mm mm.jit mm.linking mm.plain mm.profile",
-    1: "mm.mmzone mm.run mm.vmstat",
+    1: "mm.mmzone mm.queue mm.random mm.run mm.vmstat",
     2: "mm.free_list mm.hold mm.watermark",
     3: "mm.buddy mm.pageblock",
     4: "mm.fallback",
     5: "mm.page_alloc",
-    6: "mm.pcp mm.strategy",
+    6: "mm.pcp",
     7: "mm.boot mm.check mm.check_lists mm.check_pages mm.checkpoint mm.replay",
-    8: "",  # mm.smp
+    8: "mm.population mm.reclaim mm.smp mm.strategy",
     9: "errors procfs results types",
     10: "diagnosis hookspecs output validation",
     11: "loader registry",
     12: "config cost experiment_file measures metrics ops request runner storage",
     13: "binding restore zone zone_view",
-    14: "experiment outcomes start testing testing.golden",
+    14: "experiment outcomes runs sensitivity simulation start step_start testing "
+    "testing.golden",
     15: "compare export grid listing progress report verify",
     16: ". cli",
 }

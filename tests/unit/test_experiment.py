@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from rmqueue.errors import ConfigError, UnknownNameError, UsageError
-from rmqueue.experiment import Experiment, Run, native_kernel
+from rmqueue.experiment import Experiment
+from rmqueue.experiment_file import parts_of
 from rmqueue.registry import default_registry
+from rmqueue.runs import Run, native_kernel
 from rmqueue.types import Strategy
 from tests.unit.experiments import small_comparison, small_config, small_file
 
@@ -61,7 +63,7 @@ def test_the_same_experiment_gives_the_same_numbers() -> None:
 def test_provenance_names_what_made_the_numbers() -> None:
     provenance = small_comparison().provenance
     assert provenance["kernels"]["now"] == "6.14"
-    assert provenance["costs_ps"]["lock"] == 50_000
+    assert provenance["costs_ps"]["now"]["lock"] == 50_000
     assert provenance["plugins"]["strategy none"].endswith("(rmqueue_strategies.none)")
     assert set(provenance["input_sha256"]) == {"seed 1", "seed 2"}
     assert provenance["input_sha256"]["seed 1"] != provenance["input_sha256"]["seed 2"]
@@ -98,8 +100,10 @@ def test_quick_is_a_part_of_the_whole(tmp_path: Path) -> None:
 
 
 def test_built_in_experiments_load() -> None:
-    for name in default_registry().names("experiment"):
-        experiment = Experiment.load(name)
+    registry = default_registry()
+    files = [registry.experiment(name).path for name in registry.names("experiment")]
+    for part in {part for file in files for part in parts_of(file)}:
+        experiment = Experiment.load(str(part))
         assert experiment.config.name
         assert len(experiment.runs()) >= len(experiment.strategies)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from rmqueue.mm.buddy import page_del_and_expand, rmqueue_smallest
 from rmqueue.mm.free_list import list_first
-from rmqueue.mm.jit import jit
+from rmqueue.mm.jit import jit, load_i64, store_i64
 from rmqueue.mm.mmzone import (
     ALLOC_CMA,
     ALLOC_KSWAPD,
@@ -45,6 +45,7 @@ from rmqueue.mm.vmstat import (
     HEAD,
     SCAN_BLOCK,
     SCAN_PAGE,
+    SCAN_PAGE_WARM,
     STEAL,
     STEAL_SEARCH,
 )
@@ -143,6 +144,19 @@ def boost_watermark(zone: Any, flags: int) -> None:
 
 
 @jit
+def scanned_lately(zone: Any, pfn: int) -> bool:
+    """Whether the scan that was just counted found its pageblock in the cache.
+
+    It was scanned in the same hold, at most `warm_scans` scans ago.
+    """
+    block = pfn >> zone.pageblock_order
+    now = zone.cnt[SCAN_BLOCK]
+    last = load_i64(zone.scans, block)
+    store_i64(zone.scans, block, now)
+    return bool(last > zone.hold_start[SCAN_BLOCK] and now - last <= zone.warm_scans)
+
+
+@jit
 def worth_claiming(zone: Any, pfn: int, start_mt: int, block_mt: int) -> bool:
     """Whether at least half of a pageblock is free or of a kind with the request.
 
@@ -164,8 +178,11 @@ def worth_claiming(zone: Any, pfn: int, start_mt: int, block_mt: int) -> bool:
     """
     word = pageblock_word(zone, pfn)
     free, movable = free_pages_in(word), lru_pages_in(word)
+    steps = free_blocks_in(word) + zone.pageblock_pages - free
     zone.cnt[SCAN_BLOCK] += 1
-    zone.cnt[SCAN_PAGE] += free_blocks_in(word) + zone.pageblock_pages - free
+    zone.cnt[SCAN_PAGE] += steps
+    if zone.warm_scans > 0 and scanned_lately(zone, pfn):
+        zone.cnt[SCAN_PAGE_WARM] += steps
     alike = 0
     if start_mt == MOVABLE:
         alike = movable

@@ -13,12 +13,12 @@ from rmqueue.mm.jit import jit, load_i64, scalar_item, store_i64
 from rmqueue.mm.mmzone import ZONE
 from rmqueue.mm.vmstat import (
     BULK,
+    COUNTER_SLOTS,
     HEAD,
     LIST_ADD,
     LIST_DEL,
     LOCK,
     MERGE,
-    NR_COUNTERS,
     PCP_FLUSH,
     PCP_FLUSH_PAGES,
     SMALLEST,
@@ -97,10 +97,10 @@ def weigh_common(zone: Any) -> None:
 def weigh_all(zone: Any) -> None:
     """Weigh a hold in which any counter may have moved."""
     cost = 0
-    for i in range(NR_COUNTERS):
+    for i in range(COUNTER_SLOTS):
         cost += weigh(zone, i)
     enter_hold(zone, cost)
-    for i in range(NR_COUNTERS):
+    for i in range(COUNTER_SLOTS):
         start_next(zone, i)
     zone.rare_work = 0
 
@@ -133,5 +133,5 @@ def enter_hold(zone: Any, cost: int) -> None:
 def keep_worst(zone: Any, cost: int) -> None:
     """Remember the hold that cost most, counter by counter."""
     zone.hold_worst_ps = cost
-    for i in range(NR_COUNTERS):
+    for i in range(COUNTER_SLOTS):
         zone.hold_worst[i] = count_of(zone, i) - start_of(zone, i)

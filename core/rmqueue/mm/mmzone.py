@@ -48,6 +48,8 @@ ALLOC_NON_BLOCK = 16
 ALLOC_KSWAPD = 32
 ALLOC_MIN_RESERVE = 64
 ALLOC_NOLRU = 128
+#: Not a flag of a request: the strategy is asked how many blocks a refill takes.
+ASK_REFILL = 1 << 16
 
 # Zone flags.
 ZONE_BOOSTED_WATERMARK = 1
@@ -102,11 +104,14 @@ PCP = np.dtype(
     ],
     align=True,
 )
-BATCH = np.dtype([("mode", _i8)], align=True)
+#: What lives for one rmqueue_bulk(): mode, the kernel's variable; when a strategy is
+#: asked for the size of a refill also the CPU, and the blocks that the kernel takes.
+BATCH = np.dtype([(name, _i8) for name in ("mode", "cpu", "wanted")], align=True)
 
 _SCALARS = (
     # addresses of the page arrays
-    *("links", "meta", "words", "pcps", "batch", "strategy_state", "hold_histogram"),
+    *("links", "meta", "words", "scans", "pcps", "batch", "strategy_state"),
+    "hold_histogram",
     # geometry, relative to base
     *("base", "start", "end", "nr_index", "heads", "max_order"),
     *("pageblock_order", "pageblock_pages", "nr_types", "cpus", "huge_order"),
@@ -117,9 +122,12 @@ _SCALARS = (
     # configuration
     *("min_free_kbytes", "boost_factor", "scale_factor", "high_fraction"),
     *("cma", "cma_pageblocks", "mobility_off", "free_high_batch"),
+    # scans that a pageblock stays in the cache for
+    "warm_scans",
     # holds
     *("hold_count", "hold_total_ps", "hold_worst_ps", "rare_work"),
-    # what a strategy did wrong first
+    # whether the strategy decides the size of refills; what it did wrong first
+    "asks_refill",
     *("fault", "fault_pfn", "fault_order"),
 )
 ZONE = np.dtype(

@@ -11,6 +11,7 @@ from rmqueue.mm.jit import jit, prefetch
 from rmqueue.mm.mmzone import (
     ALLOC_HIGHATOMIC,
     ALLOC_KSWAPD,
+    ASK_REFILL,
     MOVABLE,
     PAGE_ALLOC_COSTLY_ORDER,
     PAGE_PCP,
@@ -23,6 +24,8 @@ from rmqueue.mm.mmzone import (
     ZONE_BELOW_HIGH,
     ZONE_BOOSTED_WATERMARK,
     ZONE_RECLAIM_ACTIVE,
+    batch_address,
+    batch_at,
     link,
     meta,
     next_of,
@@ -125,6 +128,22 @@ def nr_pcp_alloc(zone: Any, cpu: int, order: int) -> int:
 
 
 @jit(cold=True)
+def ask_refill(
+    zone: Any, cpu: int, order: int, start_mt: int, wanted: int, fallback: Any
+) -> int:
+    """Ask the strategy how many blocks to refill a list with; at least one.
+
+    The kernel's own number, and what it has done to `high` and `alloc_factor`, stand.
+    """
+    batch = batch_at(batch_address(zone))
+    batch.cpu = cpu
+    batch.wanted = wanted
+    state = zone.strategy_state
+    blocks = fallback(zone, order, start_mt, ASK_REFILL, batch, state)
+    return int(min(max(blocks, 1), zone.managed))
+
+
+@jit(cold=True)
 def refill(
     zone: Any, cpu: int, order: int, start_mt: int, flags: int, head: int, fallback: Any
 ) -> None:
@@ -132,6 +151,8 @@ def refill(
     wanted = nr_pcp_alloc(zone, cpu, order)
     if flags & ALLOC_HIGHATOMIC and zone.highatomic_skips_refill != 0:
         return
+    if zone.asks_refill != 0:
+        wanted = ask_refill(zone, cpu, order, start_mt, wanted, fallback)
     got = rmqueue_bulk(zone, order, wanted, start_mt, flags, head, fallback)
     pcp_of(zone, cpu).count += got << order
 

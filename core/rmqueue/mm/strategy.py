@@ -27,7 +27,9 @@ from rmqueue.mm.jit import (
     python_function,
     view_as,
 )
+from rmqueue.mm.mmzone import ASK_REFILL
 from rmqueue.mm.page_alloc import FALLBACK_SIGNATURE
+from rmqueue.mm.smp import STEP_SIGNATURE
 
 #: Named by the digest: numba finds compiled code by its symbol, and numbers symbols
 #: anew in each process, so that two strategies from the cache could have one name.
@@ -35,6 +37,20 @@ CALLER = '''\
 def {name}(zone, order, start_mt, flags, batch, state):
     """Cast the address of the state to its record, and ask."""
     return fallback(zone, order, start_mt, flags, batch, state_at(state))
+'''
+#: Of a strategy that also decides the size of refills.
+REFILL_CALLER = '''\
+def {name}(zone, order, start_mt, flags, batch, state):
+    """Cast the address of the state to its record, and ask one of two questions."""
+    if flags & ASK_REFILL:
+        return refill(zone, batch.cpu, order, start_mt, batch.wanted, state_at(state))
+    return fallback(zone, order, start_mt, flags, batch, state_at(state))
+'''
+STEP_CALLER = '''\
+def {name}(smp, cpu, node, state, fallback):
+    """Cast the address of the state to its record, and take a step."""
+    step(smp, cpu, node, state_at(state), fallback)
+    return 0
 '''
 
 
@@ -113,7 +129,9 @@ def _write_once(path: Path, text: str) -> None:
 
 
 def compile_strategy(
-    function: Callable[..., Any], state: np.dtype[Any]
+    function: Callable[..., Any],
+    state: np.dtype[Any],
+    refill: Callable[..., Any] | None = None,
 ) -> Callable[..., int]:
     """Make the first-class function that the engine calls for a strategy.
 
@@ -124,6 +142,8 @@ def compile_strategy(
         with `rmqueue.mm.jit.jit`.
     state : numpy.dtype
         Structured type of ``st``.
+    refill : callable or None
+        ``refill(zone, cpu, order, start_mt, wanted, st) -> blocks``, decorated too.
 
     Returns
     -------
@@ -135,15 +155,36 @@ def compile_strategy(
     numba.errors.NumbaError
         The strategy does not compile.
     """
-    namespace: dict[str, Any] = {
-        "__name__": __name__,
-        "fallback": function,
-        "state_at": view_as(state),
-    }
-    name = f"strategy_{strategy_digest(function, state)}"
-    text = CALLER.format(name=name)
+    names: dict[str, Any] = {"fallback": function, "state_at": view_as(state)}
+    name, caller = f"strategy_{strategy_digest(function, state)}", CALLER
+    if refill is not None:
+        name += f"_{strategy_digest(refill, state)}"
+        names |= {"refill": refill, "ASK_REFILL": ASK_REFILL}
+        caller = REFILL_CALLER
+    return _compile_caller(name, caller, names, FALLBACK_SIGNATURE)
+
+
+def compile_step(
+    function: Callable[..., Any], state: np.dtype[Any]
+) -> Callable[..., int]:
+    """Make the first-class function that the multi-CPU loop calls for a workload.
+
+    As `compile_strategy`, for ``step(smp, cpu, node, st, fallback)``, which returns
+    nothing.
+    """
+    name = f"step_{strategy_digest(function, state)}"
+    names = {"step": function, "state_at": view_as(state)}
+    return _compile_caller(name, STEP_CALLER, names, STEP_SIGNATURE)
+
+
+def _compile_caller(
+    name: str, template: str, names: dict[str, Any], signature: tuple[Any, ...]
+) -> Callable[..., int]:
+    """Compile a generated caller, or take it from the cache."""
+    namespace = {"__name__": __name__, **names}
+    text = template.format(name=name)
     if not ENABLED:
-        exec(compile(text, "<rmqueue strategy>", "exec"), namespace)
+        exec(compile(text, "<rmqueue caller>", "exec"), namespace)
         plain: Callable[..., int] = namespace[name]
         return plain
     folder = code_folder() / "strategies"
@@ -151,4 +192,4 @@ def compile_strategy(
     _write_once(path, text)
     exec(compile(text, str(path), "exec"), namespace)
     caller: Callable[..., int] = namespace[name]
-    return compile_entry(caller, FALLBACK_SIGNATURE, folder)
+    return compile_entry(caller, signature, folder)

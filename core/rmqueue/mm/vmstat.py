@@ -59,6 +59,11 @@ COUNTERS = (
 ) = range(len(COUNTERS))
 
 NR_COUNTERS = len(COUNTERS)
+#: Counters beyond those of SEMANTICS 14, behind them: steps of a scan of a pageblock
+#: that was scanned in the same hold not long ago, so that its pages are in the cache.
+EXTRA_COUNTERS = ("scan_page_warm",)
+SCAN_PAGE_WARM = NR_COUNTERS
+ALL_COUNTERS = (*COUNTERS, *EXTRA_COUNTERS)
 #: Length of the counter arrays in the zone record: a whole number of cache lines.
 COUNTER_SLOTS = 24
 

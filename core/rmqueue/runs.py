@@ -1,0 +1,72 @@
+"""The cells of an experiment: which strategy runs on which kernel, with which seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rmqueue.errors import UsageError
+from rmqueue.experiment_file import StrategyEntry
+from rmqueue.mm.profile import PROFILES
+from rmqueue.types import Strategy
+
+#: Told which run has done what share of its work.
+Progress: TypeAlias = "Callable[[Run, float], None]"
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One cell of an experiment: a strategy, ready to run, and a seed."""
+
+    label: str
+    strategy: StrategyEntry
+    kernel: str
+    seed: int | None
+
+
+def first_alike(runs: tuple[Run, ...]) -> list[Run]:
+    """For each run the first that does the same under another heading, or itself."""
+    seen: dict[str, Run] = {}
+    alike = []
+    for run in runs:
+        entry = run.strategy.model_copy(update={"label": None})
+        key = f"{entry.model_dump_json()} {run.kernel} {run.seed}"
+        alike.append(seen.setdefault(key, run))
+    return alike
+
+
+def native_kernel(strategy: Strategy) -> str:
+    """Kernel profile of the versions that a strategy comes from.
+
+    Its own; else, if it needs lists that hold blocks of another type, the newest
+    profile that allows them; else the newest.
+    """
+    if strategy.kernel:
+        return strategy.kernel  # the loader has checked that it exists
+    fitting = [
+        name
+        for name, profile in PROFILES.items()
+        if profile.mixed_lists or not strategy.mixed_lists
+    ]
+    return fitting[-1]
+
+
+def chosen(
+    entries: tuple[StrategyEntry, ...], names: tuple[str, ...]
+) -> tuple[StrategyEntry, ...]:
+    """Entries of these labels or names; a name that is not there comes with defaults.
+
+    Raises
+    ------
+    UsageError
+        A name is given twice.
+    """
+    if len(set(names)) < len(names):
+        raise UsageError(f"a strategy is named twice: {', '.join(names)}")
+    found: list[StrategyEntry] = []
+    for name in names:
+        known = [e for e in entries if e.heading == name]
+        known = known or [e for e in entries if e.name == name]
+        found += known or [StrategyEntry(name=name)]
+    return tuple(found)

@@ -1,0 +1,101 @@
+"""An experiment that starts a step workload on simulated nodes."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from rmqueue.config import ZoneConfig
+from rmqueue.measures import HoldStats
+from rmqueue.outcomes import fallback_fields, state_fields, summary
+from rmqueue.results import Outcome
+from rmqueue.simulation import Simulation
+from rmqueue.start import QUICK_PART, Job, Start
+from rmqueue.types import StepWorkload
+
+
+class StepStart(Start):
+    """A workload of steps, on one node of a machine.
+
+    Parameters
+    ----------
+    zone : ZoneConfig
+        The zone of the node; the kernel profile is that of each job.
+    workload : StepWorkload
+        What its CPUs do.
+    params : pydantic.BaseModel
+        Its parameters.
+    nodes : int
+        Nodes of the machine; one is simulated, the others are like it [nodes].
+    """
+
+    seeded = True
+    parallel = True
+
+    def __init__(
+        self, zone: ZoneConfig, workload: StepWorkload, params: Any, nodes: int = 1
+    ) -> None:
+        self.zone, self.workload, self.params = zone, workload, params
+        self.nodes = nodes
+
+    def describe(self) -> str:
+        """Say in words what is run."""
+        mib = self.zone.pages >> 8
+        tasks = self.workload.task_cpus(self.zone)
+        words = "CPU" if tasks == 1 else "CPUs"
+        return f"workload {self.workload.name}, {mib:,} MiB, {tasks} {words}"
+
+    @property
+    def max_page_order(self) -> int:
+        """Order of the largest block of the zone."""
+        return self.zone.max_page_order
+
+    def check(self, seed: int | None) -> None:
+        """Have the workload work its numbers out."""
+        self.workload.numbers(self.params, self.zone)
+
+    def outcomes(self, job: Job) -> list[tuple[Outcome, HoldStats]]:
+        """Run the workload."""
+        config = self.zone.model_copy(update={"kernel": job.kernel})
+        simulation = Simulation(
+            self.workload,
+            self.params,
+            config,
+            job.strategy,
+            seed=int(job.seed or 0),
+            costs=job.costs,
+        )
+        part = QUICK_PART if job.quick else 1
+        seconds = simulation.run(job.on_progress, part)
+        zone = simulation.zones[0]
+        outcome = Outcome(
+            ops=int(simulation.smp["events"][0]),
+            seconds=seconds,
+            asked=simulation.pages,
+            served=simulation.pages,
+            counters=zone.counters,
+            holds=summary(zone.holds),
+            misuse={},
+            measures={
+                "machine_nodes": float(self.nodes),
+                **simulation.lock_measures(),
+                **self.workload.measures(simulation),
+            },
+            **fallback_fields(zone.fallbacks),
+            **state_fields(config, zone, job.orders),
+        )
+        return [(outcome, zone.holds)]
+
+    def digest(self, seed: int | None) -> str:
+        """SHA-256 of zone, workload, parameters and seed."""
+        zone = self.zone.model_dump_json(exclude={"kernel"})
+        params = self.params.model_dump_json()
+        text = f"{self.workload.name} {zone} {params} {seed}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def quick_note(self) -> str:
+        """Say what a quick comparison leaves out."""
+        return (
+            "quick: only the first quarter of the pages, and one seed; fragmentation "
+            "needs time, so this says little of the whole"
+        )

@@ -1,0 +1,250 @@
+"""Reporters of the two published regressions: the board's table, and LKP's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import mean, median_low, stdev
+
+from rmqueue.errors import UsageError
+from rmqueue.hookspecs import hookimpl
+from rmqueue.results import Comparison, Row
+from rmqueue.types import Reporter
+
+UNTRACED = ", untraced"
+#: Counters of the worst refill that tell how it came about.
+TELLING = ("area", "claim_try", "scan_block", "scan_page", "steal")
+#: usemem counts what it reads and an eighth more; a page has 4 KiB.
+KB_PER_PAGE = 4 * 9 / 8
+FIRST, OTHERS = 16, 27
+#: Spread that LKP shows [share of the mean].
+SHOWN_SPREAD = 0.02
+
+
+def measures_of(rows: tuple[Row, ...], name: str) -> list[float]:
+    """One measure of several seeds."""
+    try:
+        return [row.total.measures[name] for row in rows]
+    except KeyError:
+        raise UsageError(
+            f"this report needs the measure {name!r}, which the workload does not "
+            "take: use --report terminal=-"
+        ) from None
+
+
+def board(comparison: Comparison) -> str:
+    """Lay the board's table out: published beside simulated, traced and untraced."""
+    labels = [label for label in comparison.labels if not label.endswith(UNTRACED)]
+    seeds = len(comparison.rows_of(labels[0]))
+    head = ["strategy", "published", "traced", "untraced", "pages", *TELLING]
+    lines = [head, *(board_line(comparison, label) for label in labels)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = [
+        f"{comparison.experiment}: {comparison.description}",
+        comparison.source,
+        f"[ms], min / median / max of {seeds} seeds; counters: the median seed, traced",
+        "",
+    ]
+    for line in lines:
+        cells = zip(line, widths, strict=True)
+        first = f"{line[0]:<{widths[0]}}"
+        rest = [f"{cell:>{width}}" for cell, width in list(cells)[1:]]
+        text.append("  ".join([first, *rest]))
+    return "\n".join([*text, "", *comparison.notes]) + "\n"
+
+
+def board_line(comparison: Comparison, label: str) -> list[str]:
+    """One strategy of the board's table."""
+    traced = comparison.rows_of(label)
+    untraced = comparison.rows_of(label + UNTRACED)
+    holds = measures_of(traced, "worst_refill_ms")
+    middle = traced[holds.index(median_low(holds))].total.measures
+    published = comparison.published.get(label, {})
+    return [
+        label,
+        str(published.get("worst_ms", "")),
+        spread_ms(holds),
+        spread_ms(measures_of(untraced, "worst_refill_ms")) if untraced else "",
+        f"{middle['worst_refill_pages']:.0f}",
+        *(f"{middle[f'worst_refill_{name}']:.0f}" for name in TELLING),
+    ]
+
+
+def spread_ms(values: list[float]) -> str:
+    """Least, median and largest of some times [ms]."""
+    low, middle, high = (f(values) for f in (min, median_low, max))
+    return " / ".join(milliseconds(value) for value in (low, middle, high))
+
+
+def milliseconds(value: float) -> str:
+    """Show a time with two digits or more."""
+    return (
+        f"{value:.0f}"
+        if value >= 20
+        else f"{value:.1f}"
+        if value >= 2
+        else f"{value:.2f}"
+    )
+
+
+def lkp(comparison: Comparison) -> str:
+    """Lay a comparison out as LKP's robot does; then what was published.
+
+    Notes
+    -----
+    A row appears only where all runs of one kernel lie on one side of the parent's
+    mean, and the other way round.
+    """
+    commits = comparison.labels
+    simulated = {commit: simulated_figures(comparison, commit) for commit in commits}
+    published = {commit: published_figures(comparison, commit) for commit in commits}
+    parts = [
+        lkp_head(comparison, commits),
+        *lkp_rows(commits, simulated),
+        "",
+        "published:",
+        *lkp_rows(commits, published),
+        "",
+        *deviations(commits, simulated, published),
+        "",
+        *comparison.notes,
+    ]
+    return "\n".join(parts) + "\n"
+
+
+Figures = dict[str, list[float]]
+
+
+def simulated_figures(comparison: Comparison, commit: str) -> Figures:
+    """Figures of a kernel by LKP's keys, one per seed; all nodes together."""
+    rows = comparison.rows_of(commit)
+    nodes = measures_of(rows, "machine_nodes")[0]
+    keys = {
+        "vm-scalability.throughput": ("pages_per_s", nodes * KB_PER_PAGE),
+        "vm-scalability.median": ("median_task_pages_per_s", KB_PER_PAGE),
+        "vm-scalability.time.elapsed_time": ("elapsed_s", 1.0),
+        "perf-profile.self.zone_lock_spinning": ("spin_share_pct", 1.0),
+        "rmqueue.claim_attempts": ("claim_attempts", nodes),
+        "rmqueue.pages_stolen": ("pages_stolen", nodes),
+        "rmqueue.nr_free_pages": ("free_pages", nodes),
+    }
+    return {
+        key: [value * factor for value in measures_of(rows, name)]
+        for key, (name, factor) in keys.items()
+    }
+
+
+def published_figures(comparison: Comparison, commit: str) -> Figures:
+    """Figures that were published of a kernel."""
+    known = comparison.published.get(commit, {})
+    return {k: [float(v)] for k, v in known.items() if not isinstance(v, str)}
+
+
+def lkp_head(comparison: Comparison, commits: tuple[str, ...]) -> str:
+    """Axes, commits and column heads."""
+    subjects = (
+        f'  {commit[:10]} ("{comparison.published.get(commit, {}).get("subject", "")}")'
+        for commit in commits
+    )
+    row = comparison.rows[0]
+    heads = [f"{commits[0][:FIRST]:<{FIRST}}"]
+    heads += [f"{commit[:OTHERS]:<{OTHERS}}" for commit in commits[1:]]
+    dashes = ["-" * FIRST, *("-" * OTHERS for _ in commits[1:])]
+    more = len(commits) - 1
+    return "\n".join(
+        [
+            "=" * 89,
+            "tbox_group/testcase/test/simulator:",
+            f"  {row.machine}/vm-scalability/lru-file-mmap-read/rmqueue",
+            "",
+            "commit: ",
+            *subjects,
+            "",
+            " ".join(heads) + " ",
+            " ".join(dashes) + " ",
+            "         %stddev" + "     %change         %stddev" * more,
+            "             \\  " + "        |                \\  " * more,
+        ]
+    )
+
+
+def lkp_rows(commits: tuple[str, ...], figures: dict[str, Figures]) -> Iterator[str]:
+    """Yield the rows that say something."""
+    parent = figures[commits[0]]
+    for key in dict.fromkeys(key for one in figures.values() for key in one):
+        others = [figures[commit].get(key, []) for commit in commits[1:]]
+        base = parent.get(key, [])
+        if base and not any(other and differ(base, other) for other in others):
+            continue
+        cells = [value_cell(base)]
+        cells += [change_cell(key, base, other) + value_cell(other) for other in others]
+        yield "".join(cells) + f"  {key}"
+
+
+def differ(base: list[float], other: list[float]) -> bool:
+    """Whether two kernels differ in LKP's eyes."""
+    above = min(other) > mean(base) and mean(other) > max(base)
+    return above or (min(base) > mean(other) and mean(base) > max(other))
+
+
+def value_cell(values: list[float]) -> str:
+    """Mean, and its spread if it is large."""
+    if not values:
+        return " " * 16
+    middle = mean(values)
+    if abs(middle) < 1000:
+        text = f"{middle:10.2f}"
+    elif abs(middle) > 1e8:
+        text = f"{middle:10.4g}"
+    else:
+        text = f"{int(middle):10d}"
+    spread = stdev(values) if len(values) > 1 else 0.0
+    if middle and spread > SHOWN_SPREAD * abs(middle):
+        return text + f" ±{int(100 * spread / abs(middle)):3d}%"
+    return text + " " * 6
+
+
+def change_cell(key: str, base: list[float], other: list[float]) -> str:
+    """Change against the parent; blank if there is none to be told."""
+    if not base or not other or not differ(base, other):
+        return " " * 12
+    if key.startswith("perf-profile") or key.endswith("%"):
+        return f"{mean(other) - mean(base):+10.1f}  "
+    if mean(base) == 0:
+        return " " * 12
+    return f"{100 * (mean(other) / mean(base) - 1):+10.1f}% "
+
+
+def deviations(
+    commits: tuple[str, ...],
+    simulated: dict[str, Figures],
+    published: dict[str, Figures],
+) -> Iterator[str]:
+    """Yield how far each figure is off what was published."""
+    yield "deviation of the simulated figure from the published one:"
+    for key in ("vm-scalability.throughput", "vm-scalability.median"):
+        cells = [
+            f"{commit} {100 * (mean(simulated[commit][key]) / value[0] - 1):+.1f}%"
+            for commit in commits
+            if (value := published[commit].get(key))
+        ]
+        if cells:
+            yield f"  {key}: {', '.join(cells)}"
+    key = "vm-scalability.throughput"
+    for commit in commits[1:]:
+        ours = mean(simulated[commit][key]) / mean(simulated[commits[0]][key])
+        words = f"  {commit} / {commits[0]}: simulated {ours:.3f}"
+        known = published[commit].get(key), published[commits[0]].get(key)
+        if known[0] and known[1]:
+            words += f", published {known[0][0] / known[1][0]:.3f}"
+        yield words
+
+
+@hookimpl
+def rmqueue_reporters() -> list[Reporter]:
+    """Register the reporters of this module."""
+    return [
+        Reporter(
+            "board", "Worst refills beside those traced on a board.", ".txt", board
+        ),
+        Reporter("lkp", "The comparison table of the kernel test robot.", ".txt", lkp),
+    ]
