@@ -4,8 +4,9 @@ python -m benchmarks.compare_yardstick [--rounds N] [--quick] [STREAM ...]
 
 Both sides replay the set-up first, then are timed by the CPU time of their thread on
 the rest; zone and slots are new every time.  Of short streams, a turn is as many
-replays as make a million operations: both sides are warm then.  rmqueue counts the kernel's work always;
-the yardstick runs without counters (the harder opponent) and with them.
+replays as make a million operations: both sides are warm then.  rmqueue counts the
+kernel's work always; the yardstick runs without counters (the harder opponent) and with
+them.
 """
 
 from __future__ import annotations
