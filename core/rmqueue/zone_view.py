@@ -168,6 +168,7 @@ class ZoneView:
         """Set work counters, fallbacks and lock holds back to nothing."""
         for name in ("cnt", "hold_start", "claims", "steals", "pollute"):
             self._record[name][:] = 0
+        self._storage.scans[:] = 0  # they are times on the counter of scans
         self._reset_holds()
 
     def _reset_holds(self) -> None:
