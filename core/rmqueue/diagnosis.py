@@ -9,11 +9,12 @@ from __future__ import annotations
 import ast
 import builtins
 import difflib
+import dis
 import inspect
 import re
 import textwrap
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +23,14 @@ import numpy as np
 from rmqueue.mm import fallback as bricks
 from rmqueue.mm.jit import cache_root, python_function
 from rmqueue.mm.mmzone import BATCH, ZONE
+from rmqueue.mm.smp import CPU, NODE, SMP
 
 #: Parameters of a strategy, in order.
 PARAMETERS = ("zone", "order", "start_mt", "flags", "batch", "st")
 #: Parameters of what decides the size of refills.
 REFILL_PARAMETERS = ("zone", "cpu", "order", "start_mt", "wanted", "st")
+#: Parameters of a step of a workload, which returns nothing.
+STEP_PARAMETERS = ("smp", "cpu", "node", "st", "fallback")
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,12 @@ def mistakes(
     state: np.dtype[Any],
     parameters: tuple[str, ...] = PARAMETERS,
 ) -> list[str]:
-    """Look for the common mistakes in the source of a strategy.
+    """Look for the common mistakes in the source of a strategy or a workload's step.
 
     Parameters
     ----------
     function : callable
-        The strategy, compiled or not.
+        It, compiled or not.
     state : numpy.dtype
         Structured type of its parameters and state, ``st``.
     parameters : tuple of str
@@ -66,14 +70,18 @@ def mistakes(
         whose source cannot be read.
     """
     plain = python_function(function)
+    is_step = parameters == STEP_PARAMETERS
+    records = {"zone": ZONE, "batch": BATCH, "st": state}
+    if is_step:
+        records |= {"smp": SMP, "cpu": CPU, "node": NODE}
     found: list[str] = []
     for source in sources(plain, set()):
         top = source.function is plain
         found += wrong_signature(source, parameters) if top else ()
         found += unknown_names(source)
-        found += unknown_fields(source, state, parameters if top else ())
+        found += unknown_fields(source, records, parameters if top else ())
         found += wrong_calls(source)
-        found += missing_returns(source) if top else ()
+        found += missing_returns(source) if top and not is_step else ()
     return list(dict.fromkeys(found))
 
 
@@ -109,7 +117,11 @@ def wrong_signature(source: Source, parameters: tuple[str, ...]) -> Iterator[str
 def unknown_names(source: Source) -> Iterator[str]:
     """Refuse names that nobody defines."""
     known = {**vars(builtins), **source.function.__globals__}
-    missing = {name for name in source.function.__code__.co_names if name not in known}
+    missing = {
+        code.argval  # co_names has the names of attributes too
+        for code in dis.get_instructions(source.function)
+        if code.opname == "LOAD_GLOBAL" and code.argval not in known
+    }
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Name) and node.id in missing:
             advice = nearest(node.id, [*source.function.__globals__, *vars(bricks)])
@@ -117,15 +129,14 @@ def unknown_names(source: Source) -> Iterator[str]:
 
 
 def unknown_fields(
-    source: Source, state: np.dtype[Any], parameters: tuple[str, ...]
+    source: Source, records: Mapping[str, np.dtype[Any]], parameters: tuple[str, ...]
 ) -> Iterator[str]:
-    """Refuse fields that the zone, the batch or the strategy's record do not have."""
+    """Refuse fields that the records called by these names do not have."""
     names = [argument.arg for argument in source.tree.args.args]
     roles = dict(zip(names, parameters or names, strict=False))
-    dtypes = {"zone": ZONE, "batch": BATCH, "st": state}
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            dtype = dtypes.get(roles.get(node.value.id, ""))
+            dtype = records.get(roles.get(node.value.id, ""))
             fields = dtype.names if dtype is not None else None
             if fields is not None and node.attr not in fields:
                 yield (

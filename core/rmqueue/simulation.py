@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rmqueue.binding import wrong_with
 from rmqueue.config import StrategyConfig, ZoneConfig
 from rmqueue.cost import Costs
+from rmqueue.diagnosis import STEP_PARAMETERS, compiler_words
 from rmqueue.errors import PluginError, SimulationError
 from rmqueue.measures import HoldStats
 from rmqueue.mm.queue import QUEUE
@@ -85,7 +87,8 @@ class Simulation:
         self._fill_nodes(per_node, costs.handover_ps)
         self.smp = self._machine(seed)
         self.state = self._state(zone)
-        self._compile()
+        self._start = self._compiled(workload.start)
+        self._step = self._compiled(workload.step)
 
     def _make_queues(self, zone: ZoneConfig) -> tuple[npt.NDArray[Any], list[Any]]:
         """Room for all pages of a zone in each queue, in memory that is lazy."""
@@ -140,16 +143,17 @@ class Simulation:
             state[name] = value
         return state
 
-    def _compile(self) -> None:
+    def _compiled(self, function: Callable[..., Any]) -> Fallback:
+        """Compile a function of the workload, or say what is wrong with it."""
+        name, dtype = f"workload {self.workload.name!r}", self.state.dtype
+        found = wrong_with(function, dtype, STEP_PARAMETERS)
+        if found:
+            raise PluginError("\n".join(f"{name}: {words}" for words in found))
         try:
-            self._start, self._step = (
-                compile_step(function, self.state.dtype)
-                for function in (self.workload.start, self.workload.step)
-            )
+            return compile_step(function, dtype)
         except Exception as error:
-            raise PluginError(
-                f"workload {self.workload.name!r} does not compile: {error}"
-            ) from error
+            words = compiler_words(error, function)
+            raise PluginError(f"{name} does not compile: {words}") from error
 
     def run(
         self, on_progress: Callable[[float], None] = lambda share: None, part: int = 1

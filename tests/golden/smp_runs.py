@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from rmqueue.config import ZoneConfig
@@ -40,10 +41,10 @@ def dd_of(variant: str) -> Simulation:
 
 #: Each is run anew: what is asked of a machine, by name.
 RUNS: dict[str, Callable[[], Simulation]] = {
-    **{f"read, {variant}": lambda v=variant: read_of(v) for variant in VARIANTS},
+    **{f"read, {variant}": partial(read_of, variant) for variant in VARIANTS},
     "read, two nodes": lambda: read_of("remembered", nodes=2, seed=9, pages=7000),
     "read, after a skip": lambda: read_of("smallest", skip=9000),
-    **{f"dd, {variant}": lambda v=variant: dd_of(v) for variant in VARIANTS},
+    **{f"dd, {variant}": partial(dd_of, variant) for variant in VARIANTS},
 }
 
 

@@ -193,6 +193,12 @@ def test_common_mistakes_are_named_with_their_place(tmp_path: Path, case: str) -
     assert len(message.splitlines()) <= 2
 
 
+def test_a_variable_may_be_called_like_a_field(tmp_path: Path) -> None:
+    body = "calls = st.calls + zone.boost\nboost = calls\nreturn min(boost, 0) - 1"
+    strategy = strategy_of(tmp_path, body, state=(("calls", "i8"),))
+    assert Zone(ZoneConfig(pages=64, pageblock_order=4), strategy).alloc() is None
+
+
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     body = "a = zone.fre\nb = st.cals\nreturn -1"
     with pytest.raises(PluginError) as caught:
