@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,10 @@ def fallback(zone, order, start_mt, flags, batch, st):
 """
 
 
-def digest(folder: Path, text: str, state: np.dtype[Any] = STATE) -> str:
-    return strategy_digest(module_of(folder, text).fallback, state)
+def digest(
+    folder: Path, text: str, state: np.dtype[Any] = STATE, name: str = "author"
+) -> str:
+    return strategy_digest(module_of(folder, text, name).fallback, state)
 
 
 def test_the_same_text_has_the_same_digest(tmp_path: Path) -> None:
@@ -63,6 +66,21 @@ def test_every_change_is_another_digest(tmp_path: Path, change: str) -> None:
 def test_another_record_is_another_digest(tmp_path: Path) -> None:
     for other in ([("limit", "f8")], [("limt", "i8")], [("limit", "i8"), ("x", "i8")]):
         assert digest(tmp_path, BASE, np.dtype(other)) != digest(tmp_path, BASE)
+
+
+def test_a_renamed_module_is_another_digest(tmp_path: Path) -> None:
+    """Compiled code names its modules: they must be there when it is loaded."""
+    assert digest(tmp_path, BASE) != digest(tmp_path, BASE, name="other")
+
+
+def test_a_renamed_module_is_compiled_anew(tmp_path: Path) -> None:
+    for name in ("author_before", "author_after"):
+        fallback = module_of(tmp_path, BASE, name).fallback
+        zone = Zone(
+            ZoneConfig(pages=64, pageblock_order=4), Strategy("m", "", fallback)
+        )
+        assert zone.alloc() == 0
+        del sys.modules[name]
 
 
 def answer(folder: Path, text: str) -> list[int | None]:

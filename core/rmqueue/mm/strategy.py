@@ -3,8 +3,9 @@
 The engine calls every strategy through one explicit signature, so that it is compiled
 once for all of them.  The caller casts the address of the strategy's state to its
 record.  It is kept in the cache under a digest of all that can change what it does:
-bytecode, constants and globals of every function reached, the layout of the state, and
-the build of ``mm/``.  Parameters are data in the state: changing one compiles nothing.
+module, bytecode, constants and globals of every function reached, the layout of the
+state, and the build of ``mm/``.  Parameters are data in the state: changing one
+compiles nothing.
 """
 
 from __future__ import annotations
@@ -92,6 +93,8 @@ def _digest_into(digest: Any, function: Callable[..., Any], seen: set[int]) -> N
     if plain.__module__.startswith("rmqueue.mm."):
         digest.update(plain.__qualname__.encode())  # its body is in MM_DIGEST
         return
+    # numba imports the module of each function whose compiled code it loads
+    digest.update(plain.__module__.encode())
     code = plain.__code__
     digest.update(code.co_code + repr((code.co_names, code.co_varnames)).encode())
     digest.update(_constants(code).encode())
