@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from rmqueue.errors import PluginError, UsageError
+from rmqueue.errors import PluginError, RmqueueError, UsageError
 from rmqueue.experiment import Experiment, experiment_path
 from rmqueue.experiment_file import Variation, parts_of
 from rmqueue.output import check_writable, write_whole
@@ -184,10 +184,12 @@ def render(reporter: Reporter, comparison: Comparison) -> str:
     Raises
     ------
     PluginError
-        It raised, or returned something else than text.
+        It failed in a way of its own, or returned something else than text.
     """
     try:
         rendered: object = reporter.render(comparison)
+    except RmqueueError:
+        raise  # what it says is for the user
     except Exception as error:
         raise PluginError(
             f"reporter {reporter.name!r} failed: {type(error).__name__}: {error}"
