@@ -16,7 +16,7 @@ from rmqueue.mm.replay import replay
 from rmqueue.mm.run import MISUSES, NO_PAGE, RUN
 from rmqueue.mm.vmstat import NR_COUNTERS
 from rmqueue.ops import BULK, CHECK, WITH_RESULT, Ops, slots_needed
-from rmqueue.storage import ZoneStorage
+from rmqueue.storage import ZoneStorage, big_array
 
 Fallback = Callable[..., int]
 
@@ -75,7 +75,8 @@ def grown_slots(slots: npt.NDArray[np.uint32], ops: Ops) -> npt.NDArray[np.uint3
     needed = slots_needed(ops)
     if needed <= len(slots):
         return slots
-    longer = np.full(needed, NO_PAGE, np.uint32)
+    longer = big_array(needed, np.uint32)  # in huge pages: random access throughout
+    longer[len(slots) :] = NO_PAGE
     longer[: len(slots)] = slots
     return longer
 

@@ -301,6 +301,8 @@ class Zone(ZoneView):
         # a warm step is counted under scan_page too
         weights[SCAN_PAGE_WARM] = costs.get("scan_page_warm", cold) - cold
         self._record["warm_scans"] = warm_scans
+        self._record["weighted"] = bool(weights.any()) or warm_scans > 0
+        self._record["hold_start"] = self._record["cnt"]
 
     # How it is done --------------------------------------------------------------
 

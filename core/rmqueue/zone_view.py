@@ -135,12 +135,18 @@ class ZoneView:
     @property
     def holds(self) -> HoldStats:
         """Zone-lock holds since the last replay began, or since `forget_work`."""
+        count, histogram = (
+            int(self._record["hold_count"]),
+            self._storage.histogram.copy(),
+        )
+        if not self._record["weighted"]:
+            histogram[0] = count  # they cost nothing, and were not entered one by one
         return HoldStats(
-            count=int(self._record["hold_count"]),
+            count=count,
             total_ps=int(self._record["hold_total_ps"]),
             worst_ps=int(self._record["hold_worst_ps"]),
             worst_counters=named_counts(self._record["hold_worst"]),
-            histogram=self._storage.histogram.copy(),
+            histogram=histogram,
         )
 
     @property

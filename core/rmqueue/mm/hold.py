@@ -31,8 +31,13 @@ count_of, start_of = scalar_item(ZONE, "cnt"), scalar_item(ZONE, "hold_start")
 
 @jit(forceinline=True)
 def end_hold(zone: Any) -> None:
-    """Close a zone-lock hold: weigh what it counted and remember the worst."""
-    if zone.rare_work == 0:
+    """Close a zone-lock hold: weigh what it counted and remember the worst.
+
+    While nothing costs anything, holds are only counted.
+    """
+    if zone.weighted == 0:
+        zone.hold_count += 1
+    elif zone.rare_work == 0:
         weigh_common(zone)
     else:
         weigh_all(zone)
@@ -41,7 +46,9 @@ def end_hold(zone: Any) -> None:
 @jit(forceinline=True)
 def end_free_hold(zone: Any) -> None:
     """`end_hold` after one block was freed: only four counters move."""
-    if zone.rare_work == 0:
+    if zone.weighted == 0:
+        zone.hold_count += 1
+    elif zone.rare_work == 0:
         cost = weigh(zone, LOCK) + weigh(zone, MERGE)
         cost += weigh(zone, LIST_ADD) + weigh(zone, LIST_DEL)
         enter_hold(zone, cost)

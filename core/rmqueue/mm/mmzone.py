@@ -122,8 +122,8 @@ _SCALARS = (
     # configuration
     *("min_free_kbytes", "boost_factor", "scale_factor", "high_fraction"),
     *("cma", "cma_pageblocks", "mobility_off", "free_high_batch"),
-    # scans that a pageblock stays in the cache for
-    "warm_scans",
+    # scans that a pageblock stays in the cache for; whether any work costs anything
+    *("warm_scans", "weighted"),
     # holds
     *("hold_count", "hold_total_ps", "hold_worst_ps", "rare_work"),
     # whether the strategy decides the size of refills; what it did wrong first

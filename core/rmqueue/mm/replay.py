@@ -300,13 +300,22 @@ def rare_op(zone: Any, run: Any, i: int, code: int, a: int, b: int, c: int) -> N
 
 
 @jit(forceinline=True)
-def look_at_buddy(zone: Any, run: Any, i: int) -> None:
-    """Ask for the neighbours of a page's buddy, from which a merge would cut it off."""
+def page_ahead(run: Any, i: int) -> int:
+    """Page in the slot of an op to come; 0 if there is none, without a branch."""
     slot = load_u32(ops_at(run), 4 * i + 2)
-    pfn = load_u32(slots_at(run), min(slot, nr_slots(run) - 1))
-    pfn = min(pfn, zone.nr_index - 1)
-    buddy = find_buddy_pfn(pfn, load_u8(meta(zone), pfn) & PAGE_ORDER)
-    buddy = min(buddy, zone.nr_index - 1)
+    pfn = load_u32(slots_at(run), slot if slot < nr_slots(run) else 0)
+    empty = (pfn + 1) >> 32
+    return int(pfn & (empty - 1))
+
+
+@jit(forceinline=True)
+def look_at_buddy(zone: Any, run: Any, i: int) -> None:
+    """Ask for the neighbours of a page's buddy, from which a merge would cut it off.
+
+    Only of small blocks: these lie in one cache line with their buddy.
+    """
+    pfn = page_ahead(run, i)
+    buddy = find_buddy_pfn(pfn, load_u8(meta(zone), pfn) & 3)
     free = load_u8(meta(zone), buddy) >> 7
     prefetch(links(zone), 8 * free * next_of(zone, buddy))
     prefetch(links(zone), 8 * free * prev_of(zone, buddy))
@@ -323,9 +332,7 @@ def look_ahead(zone: Any, run: Any, i: int) -> None:
     j = i + AHEAD_SLOT
     if j < nr_ops(run):
         prefetch(slots_at(run), 4 * load_u32(ops_at(run), 4 * j + 2))
-        slot = load_u32(ops_at(run), 4 * (i + AHEAD_PAGE) + 2)
-        pfn = load_u32(slots_at(run), min(slot, nr_slots(run) - 1))
-        pfn = min(pfn, zone.nr_index)
+        pfn = page_ahead(run, i + AHEAD_PAGE)
         prefetch(meta(zone), pfn)
         prefetch(links(zone), 8 * pfn)
         if load_u8(ops_at(run), OP_BYTES * (i + AHEAD_BUDDY)) <= OP_FREE:
