@@ -54,6 +54,18 @@ def bare_workload(cpus: int) -> StepWorkload:
     )
 
 
+def bare_simulation(cpus: int) -> Simulation:
+    """A machine that does nothing else."""
+    return Simulation(
+        bare_workload(cpus),
+        NoParameters(),
+        ZoneConfig(pages=2048),
+        "none",
+        seed=1,
+        costs=costs_of(None, "none", {}),
+    )
+
+
 def simulation_of(
     workload: str, machine: str, variant: str, params: dict[str, Any], **zone: Any
 ) -> Simulation:
@@ -68,6 +80,14 @@ def simulation_of(
     return Simulation(found, checked, config, strategy, seed=1, costs=costs)
 
 
+def reading(variant: str, pages: int) -> Simulation:
+    """An eighth of one of LKP's nodes that reads so many pages."""
+    params = {"pages": pages}
+    return simulation_of(
+        "lru-file-mmap-read", "lkp-cpl-4sp2", variant, params, **EIGHTH
+    )
+
+
 class Loop:
     """The bare loop: who is next, its step, and its place in the tournament."""
 
@@ -79,14 +99,8 @@ class Loop:
     def setup(self, cpus: int) -> None:
         if not HAVE_SMP:
             raise NotImplementedError("no multi-CPU loop in this version")
-        self.simulation = Simulation(
-            bare_workload(cpus),
-            NoParameters(),
-            ZoneConfig(pages=2048),
-            "none",
-            seed=1,
-            costs=costs_of(None, "none", {}),
-        )
+        bare_simulation(cpus).run(part=STEPS)  # compile
+        self.simulation = bare_simulation(cpus)
 
     def time_loop(self, cpus: int) -> None:
         self.simulation.run()
@@ -109,9 +123,8 @@ class Read:
     def setup(self, variant: str) -> None:
         if not HAVE_SMP:
             raise NotImplementedError("no multi-CPU loop in this version")
-        self.simulation = simulation_of(
-            "lru-file-mmap-read", "lkp-cpl-4sp2", variant, {"pages": READ}, **EIGHTH
-        )
+        self.simulation = reading(variant, READ)
+        reading(variant, 1).run()  # compile
 
     def track_ns_per_page(self, variant: str) -> float:
         return self.simulation.run() / READ * 1e9
