@@ -22,6 +22,7 @@ import hashlib
 import os
 import platform
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast, overload
@@ -42,6 +43,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 ENABLED = not config.DISABLE_JIT
 CHECKED = os.environ.get("RMQUEUE_BOUNDSCHECK", "0") == "1"
 OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": CHECKED}
+
+#: numba takes the cache folder from a global: one thread at a time.
+_COMPILING = threading.RLock()
 
 I64 = types.int64
 
@@ -144,7 +148,10 @@ def entry(*signature: Any) -> Callable[[F], F]:
         @functools.wraps(function)
         def call(*args: Any) -> Any:
             if not code:
-                code.append(compile_entry(function, signature, code_folder()))
+                with _COMPILING:
+                    if not code:
+                        done = compile_entry(function, signature, code_folder())
+                        code.append(done)
             return code[0](*args)
 
         return cast("F", call)
@@ -156,6 +163,11 @@ def compile_entry(function: F, signature: tuple[Any, ...], folder: Path) -> F:
     """Compile an entry point now, or take it from a cache folder."""
     if not ENABLED:
         return function
+    with _COMPILING:
+        return _compile_into(function, signature, folder)
+
+
+def _compile_into(function: F, signature: tuple[Any, ...], folder: Path) -> F:
     saved, config.CACHE_DIR = config.CACHE_DIR, str(folder)
     collecting = gc.isenabled()
     gc.disable()  # numba makes much and frees little: 5 % of a cold start
