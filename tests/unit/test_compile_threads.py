@@ -1,36 +1,41 @@
-"""Several threads may compile at once, each into the cache folder."""
+"""Several threads may compile at once, each into the cache folder that it names."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
-import pytest
-
-from rmqueue.mm.jit import ENABLED
-
-PROGRAM = """
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from rmqueue.binding import BoundStrategy
-from rmqueue.mm.profile import PROFILES
+from pathlib import Path
+from typing import Any
 
-names = ["none", "tight-fallback", "remembered-fallback", "claim-whole-block"]
-with ThreadPoolExecutor(4) as pool:
-    list(pool.map(lambda name: BoundStrategy(name, "7.3"), names))
-"""
+import numba
+import pytest
+from numba.core import config
+
+from rmqueue.mm import jit
+
+Function = Callable[..., Any]
 
 
-@pytest.mark.skipif(not ENABLED, reason="nothing is compiled")
-def test_nothing_is_written_outside_the_cache(tmp_path: Path) -> None:
-    cache, folder = tmp_path / "cache", tmp_path / "here"
-    folder.mkdir()
-    subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        cwd=folder,
-        env={**os.environ, "RMQUEUE_CACHE_DIR": str(cache)},
-        check=True,
-    )
-    assert not list(folder.iterdir())
-    assert len(list(cache.rglob("*.nbi"))) == 4
+def test_each_thread_sees_its_own_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """numba reads a global, at its leisure."""
+    seen: list[tuple[str, str]] = []
+
+    def slow_compiler(*signature: Any, **options: Any) -> Callable[[Function], Function]:
+        def compiled(function: Function) -> Function:
+            wanted = function()
+            time.sleep(0.05)
+            seen.append((wanted, config.CACHE_DIR))
+            return function
+
+        return compiled
+
+    monkeypatch.setattr(jit, "ENABLED", True)
+    monkeypatch.setattr(numba, "njit", slow_compiler)
+    folders = [f"folder-{index}" for index in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        for folder in folders:
+            pool.submit(
+                jit.compile_entry, lambda own=folder: own, (jit.I64,), Path(folder)
+            )
+    assert sorted(seen) == [(folder, folder) for folder in folders]
