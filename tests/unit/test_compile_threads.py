@@ -21,7 +21,7 @@ def test_each_thread_sees_its_own_folder(monkeypatch: pytest.MonkeyPatch) -> Non
     """numba reads a global, at its leisure."""
     seen: list[tuple[str, str]] = []
 
-    def slow_compiler(*signature: Any, **options: Any) -> Callable[[Function], Function]:
+    def slow_compiler(*_: Any, **options: Any) -> Callable[[Function], Function]:
         def compiled(function: Function) -> Function:
             wanted = function()
             time.sleep(0.05)
