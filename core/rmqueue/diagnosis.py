@@ -13,6 +13,7 @@ import dis
 import inspect
 import re
 import textwrap
+import threading
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from rmqueue.mm.jit import cache_root, python_function
 from rmqueue.mm.mmzone import BATCH, ZONE
 from rmqueue.mm.smp import CPU, NODE, SMP
 
+#: Python's parser fails now and then where two threads of a process use it (3.11).
+_parsing = threading.Lock()
 #: Parameters of a strategy, in order.
 PARAMETERS = ("zone", "order", "start_mt", "flags", "batch", "st")
 #: Parameters of what decides the size of refills.
@@ -94,7 +97,8 @@ def sources(function: Any, seen: set[int]) -> Iterator[Source]:
     if plain.__module__.startswith("rmqueue.mm."):
         return
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(plain))).body[0]
+        with _parsing:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(plain))).body[0]
     except (OSError, TypeError, SyntaxError, IndexError):
         return
     if isinstance(tree, ast.FunctionDef):
