@@ -107,6 +107,8 @@ def run(wanted: Wanted, registry: Registry | None = None) -> list[Comparison]:
     reporters = [(registry.reporter(name), file) for name, file in wanted.reports]
     if sum(file == STDOUT for _, file in reporters) > 1:
         raise UsageError("only one report can go to stdout: give the others a file")
+    if wanted.sensitivity and reporters:
+        raise UsageError("--sensitivity prints a table of its own: ask for no report")
     for _, file in reporters:
         if file != STDOUT:
             check_writable(Path(file))

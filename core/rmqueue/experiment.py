@@ -262,7 +262,7 @@ class Experiment:
         if isinstance(workload, StepWorkload):
             machine = self.config.machine
             nodes = self.registry.machine(machine).nodes if machine else 1
-            return StepStart(zone, workload, params, nodes)
+            return StepStart(zone, workload, params, nodes, self.source)
         return WorkloadStart(zone, workload, params, self.source)
 
     def _zone(self) -> ZoneConfig:

@@ -177,7 +177,7 @@ class Simulation:
         SimulationError
             The workload found no memory for what it cannot do without.
         """
-        wanted = self.workload.pages(self.params) * len(self.nodes) // part
+        wanted = max(1, self.workload.pages(self.params) * len(self.nodes) // part)
         skipped = self.workload.skip_pages(self.params) * len(self.nodes) // part
         self._advance(self._start, events=1)
         begin = time.thread_time()

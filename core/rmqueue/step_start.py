@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 from rmqueue.config import ZoneConfig
+from rmqueue.errors import ConfigError, PluginError, RmqueueError
 from rmqueue.measures import HoldStats
 from rmqueue.outcomes import fallback_fields, state_fields, summary
 from rmqueue.results import Outcome
@@ -27,16 +28,23 @@ class StepStart(Start):
         Its parameters.
     nodes : int
         Nodes of the machine; one is simulated, the others are like it [nodes].
+    source : str
+        What messages call the experiment.
     """
 
     seeded = True
     parallel = True
 
     def __init__(
-        self, zone: ZoneConfig, workload: StepWorkload, params: Any, nodes: int = 1
+        self,
+        zone: ZoneConfig,
+        workload: StepWorkload,
+        params: Any,
+        nodes: int = 1,
+        source: str = "experiment",
     ) -> None:
         self.zone, self.workload, self.params = zone, workload, params
-        self.nodes = nodes
+        self.nodes, self.source = nodes, source
 
     def describe(self) -> str:
         """Say in words what is run."""
@@ -52,7 +60,17 @@ class StepStart(Start):
 
     def check(self, seed: int | None) -> None:
         """Have the workload work its numbers out."""
-        self.workload.numbers(self.params, self.zone)
+        try:
+            self.workload.numbers(self.params, self.zone)
+        except ConfigError as error:
+            raise ConfigError(f"{self.source}: {error}") from None
+        except RmqueueError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"workload {self.workload.name!r} failed: "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
     def outcomes(self, job: Job) -> list[tuple[Outcome, HoldStats]]:
         """Run the workload."""

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from rmqueue.config import ZoneConfig
+from rmqueue.errors import ConfigError
 from rmqueue.hookspecs import hookimpl
 from rmqueue.mm.free_list import list_first
 from rmqueue.mm.jit import jit
@@ -86,6 +87,10 @@ class DdParameters(BaseModel):
 
 def dd_state(params: DdParameters, zone: ZoneConfig) -> Mapping[str, int]:
     """Numbers that the jitted steps work with."""
+    if zone.cpus < 2:
+        raise ConfigError(
+            f"zone.cpus: imx7d-dd takes 2, dd's and kswapd's (found {zone.cpus})"
+        )
     shares = (params.unmov, params.recl, params.anon, params.file)
     total = params.unmov + params.recl + params.anon + params.file
     return {

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from rmqueue.config import ZoneConfig
+from rmqueue.errors import ConfigError
 from rmqueue.hookspecs import hookimpl
 from rmqueue.mm.free_list import list_first
 from rmqueue.mm.jit import jit
@@ -66,7 +67,7 @@ class ReadParameters(BaseModel):
     z: int = Field(
         default=33_000,
         ge=1,
-        le=10**9,
+        le=10**6,  # 64 bits hold a window of 1,024 pages times 31 random bits
         description="Work on a page beside the zone lock [ns].",
     )
     jitter: float = Field(
@@ -118,6 +119,16 @@ class ReadParameters(BaseModel):
 
 def read_numbers(params: ReadParameters, zone: ZoneConfig) -> Mapping[str, int]:
     """Numbers that the jitted steps work with."""
+    if zone.cpus < 2:
+        raise ConfigError(
+            "zone.cpus: lru-file-mmap-read takes 2 or more, the last of them kswapd's "
+            f"(found {zone.cpus})"
+        )
+    if params.skip >= params.pages:
+        raise ConfigError(
+            f"workload.params.skip: must be below pages, {params.pages} "
+            f"(found {params.skip})"
+        )
     unmovable, slabs = int(params.unmov * zone.pages), int(params.recl * zone.pages)
     return {
         "boot_pages": unmovable + slabs,

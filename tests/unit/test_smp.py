@@ -242,6 +242,9 @@ def test_a_part_of_a_run() -> None:
     found = turns_of(3, pages=100, nodes=2)
     found.run(part=4)
     assert found.pages == 50
+    least = turns_of(3, pages=3)
+    least.run(part=4)
+    assert least.pages == 1
 
 
 def test_what_is_skipped_is_not_measured() -> None:

@@ -344,3 +344,64 @@ def test_a_machine_without_memory_ends_with_a_status_of_its_own(
     with pytest.raises(SimulationError, match="no page left") as caught:
         run(Wanted(str(path), quiet=True))
     assert caught.value.exit_status == 7
+
+
+def test_sensitivity_has_no_reports(tmp_path: Path) -> None:
+    path, out = read_file(tmp_path, measures=("pages_per_s",)), tmp_path / "out.json"
+    wanted = Wanted(
+        str(path), sensitivity=True, reports=(("json", str(out)),), quiet=True
+    )
+    with pytest.raises(UsageError, match="--sensitivity prints a table of its own"):
+        run(wanted)
+    assert not out.exists()
+
+
+WRONG = {
+    "one CPU": (
+        ("cpus = 5", "cpus = 1"),
+        "zone.cpus: lru-file-mmap-read takes 2 or more, the last of them kswapd's "
+        "(found 1)",
+    ),
+    "nothing left": (
+        ("z = 2000", "skip = 1500"),
+        "workload.params.skip: must be below pages, 1500 (found 1500)",
+    ),
+    "a second a page": (
+        ("z = 2000", "z = 1_000_000_000"),
+        "workload.params.z: should be less than or equal to 1000000",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_mistakes_show_before_anything_runs(tmp_path: Path, case: str) -> None:
+    (old, new), words = WRONG[case]
+    path = read_file(tmp_path)
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(ConfigError) as caught:
+        Experiment.load(str(path))
+    assert str(caught.value).startswith(f"{path}: {words}")
+
+
+def test_the_board_has_two_cpus(tmp_path: Path) -> None:
+    """With one CPU its lists would be those of somebody else's memory."""
+    path = tmp_path / "board.toml"
+    path.write_text(
+        'name = "board"\nmachine = "imx7d-sdb"\n[zone]\npages = 4096\n'
+        '[workload]\nname = "imx7d-dd"\n[[strategies]]\nname = "none"\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        Experiment.load(str(path))
+    assert str(caught.value) == (
+        f"{path}: zone.cpus: imx7d-dd takes 2, dd's and kswapd's (found 1)"
+    )
+
+
+@pytest.mark.parametrize("window", [1, 1024])
+def test_the_longest_times_fit(tmp_path: Path, window: int) -> None:
+    path = read_file(tmp_path, pages=3)
+    text = path.read_text().replace("z = 2000", f"z = 1_000_000, window = {window}")
+    path.write_text(text.replace("chunks", "jitter = 1.0, chunks"))
+    for row in Experiment.load(str(path), quick=True).rows():
+        assert 0 < row.total.measures["elapsed_s"] <= 1.1 * window
