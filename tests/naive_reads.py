@@ -1,7 +1,6 @@
 """The workload lru-file-mmap-read, written plainly: one node, a list of CPUs, no tree.
 
-From the description of the model (`rmqueue_plugins.lru_file_mmap_read`), over the
-naive zone; fifth module of the pure-Python reference.
+Over the naive zone of ``naive.py``; shares are counts of draws, times are picoseconds.
 """
 
 from __future__ import annotations
