@@ -89,7 +89,8 @@ def install(folder: Path) -> Path:
     for block in (*README, *PLUGINS):
         if block.file:
             (folder / block.file).write_text(block.body, encoding="utf-8")
-    projects = [tomllib.loads(block.body)["project"] for block in of("toml", PLUGINS)]
+    files = [tomllib.loads(block.body) for block in of("toml", PLUGINS)]
+    projects = [file["project"] for file in files if "project" in file]
     name = projects[0]["name"]
     points = {
         point: module
