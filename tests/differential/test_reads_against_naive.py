@@ -53,7 +53,8 @@ def naive(
 ) -> NaiveReads:
     kernel, strategy = VARIANTS[variant]
     config = NaiveConfig(**{**TINY_NODE, **zone}, kernel=kernel, strategy=strategy)
-    numbers = LRU_FILE_MMAP_READ.numbers(params, ZoneConfig(pages=config.pages))
+    like = ZoneConfig(pages=config.pages, cpus=config.cpus)
+    numbers = LRU_FILE_MMAP_READ.numbers(params, like)
     names = ("pages", "z", "reclaim", "kswapd", "chunks", "window")
     reads = Reads(
         **{name: getattr(params, name) for name in names},
