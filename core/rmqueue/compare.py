@@ -109,6 +109,11 @@ def run(wanted: Wanted, registry: Registry | None = None) -> list[Comparison]:
         raise UsageError("only one report can go to stdout: give the others a file")
     if wanted.sensitivity and reporters:
         raise UsageError("--sensitivity prints a table of its own: ask for no report")
+    if wanted.sensitivity and (wanted.quick or wanted.full or wanted.seed is not None):
+        raise UsageError(
+            "--sensitivity has seeds of its own, in the file: leave out --seed, --full "
+            "and --quick"
+        )
     for _, file in reporters:
         if file != STDOUT:
             check_writable(Path(file))

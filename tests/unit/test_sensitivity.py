@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,3 +125,10 @@ def test_sensitivity_has_no_reports(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--sensitivity prints a table of its own"):
         run(wanted)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("more", [{"quick": True}, {"full": True}, {"seed": 3}])
+def test_sensitivity_has_seeds_of_its_own(tmp_path: Path, more: dict[str, Any]) -> None:
+    path = read_file(tmp_path, measures=("pages_per_s",))
+    with pytest.raises(UsageError, match="--sensitivity has seeds of its own"):
+        run(Wanted(str(path), sensitivity=True, quiet=True, **more))
