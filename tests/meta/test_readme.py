@@ -22,6 +22,9 @@ import pytest
 
 from tests.meta.sources import ROOT
 
+#: What is run here runs jitted in any case: once is enough.
+pytestmark = pytest.mark.slow
+
 REFRESH = "run: python -m tests.meta.refresh_readme"
 FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\w+)\n(?P<body>.*?)^ *```$",
