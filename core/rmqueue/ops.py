@@ -30,6 +30,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from rmqueue.errors import UsageError
+
 Ops: TypeAlias = npt.NDArray[np.void]
 
 OPS_DTYPE = np.dtype(
@@ -67,6 +69,8 @@ OPERATIONS = (
     SPLIT,
 ) = range(len(OPERATIONS))
 
+#: A slot costs four bytes, used or not: one for every page of 2 TiB.
+MOST_SLOTS = 1 << 29
 #: Codes that leave an entry in the results of a replay.
 WITH_RESULT = (ALLOC, BULK, PCP_ALLOC, PCP_DECAY, UNRESERVE)
 
@@ -94,6 +98,8 @@ def as_ops(rows: Any) -> Ops:
     ------
     TypeError
         It is neither.
+    UsageError
+        A number does not fit in its field.
 
     Examples
     --------
@@ -108,6 +114,7 @@ def as_ops(rows: Any) -> Ops:
     if array.dtype == OPS_DTYPE and array.ndim == 1:
         return np.ascontiguousarray(array)
     if array.dtype.kind in "iu" and array.ndim == 2 and array.shape[1] == 4:
+        check_ranges(array)
         ops = np.zeros(len(array), OPS_DTYPE)
         for column, name in enumerate(("code", "a", "b", "c")):
             ops[name] = array[:, column]
@@ -118,16 +125,39 @@ def as_ops(rows: Any) -> Ops:
     )
 
 
+def check_ranges(rows: npt.NDArray[np.integer]) -> None:
+    """Refuse numbers that an operation cannot hold; they would become others."""
+    for column, name in enumerate(("code", "a", "b", "c")):
+        limits = np.iinfo(OPS_DTYPE[name])
+        wrong = (rows[:, column] < limits.min) | (rows[:, column] > limits.max)
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise UsageError(
+                f"op {row}: {name} is {rows[row, column]}: it must be from "
+                f"{limits.min} to {limits.max}"
+            )
+
+
 def slots_needed(ops: Ops) -> int:
-    """Return the number of slots that a stream names."""
+    """Return the number of slots that a stream can fill.
+
+    Raises
+    ------
+    UsageError
+        It names a slot beyond `MOST_SLOTS`.
+    """
     code, b, c = ops["code"], ops["b"].astype(np.int64), ops["c"].astype(np.int64)
-    named = np.isin(code, (ALLOC, FREE, PCP_ALLOC, PCP_FREE, SET_LRU, SPLIT))
-    bulk = code == BULK
+    single, bulk = np.isin(code, (ALLOC, PCP_ALLOC)), code == BULK
     highest = max(
-        int(b[named].max(initial=-1)),
-        int((b[bulk] + c[bulk]).max(initial=0)) - 1,
+        int(b[single].max(initial=-1)),
+        int((b[bulk] + c[bulk].clip(0)).max(initial=0)) - 1,
         _last_split_slot(ops),
     )
+    if highest >= MOST_SLOTS:
+        raise UsageError(
+            f"the op stream fills slot {highest}: number slots from 0, up to "
+            f"{MOST_SLOTS - 1}"
+        )
     return highest + 1
 
 

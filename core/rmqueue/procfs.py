@@ -33,6 +33,12 @@ def buddyinfo(zone: str, counts: npt.NDArray[np.integer]) -> str:
     return f"Node 0, zone {zone:>8} {cells}\n"
 
 
+def list_cell(blocks: int) -> str:
+    """Show the length of a list; the kernel counts up to a hundred thousand."""
+    most = 100_000
+    return f">{most:6d} " if blocks >= most else f"{blocks:6d} "
+
+
 def pagetypeinfo(
     zone: str,
     pageblock_order: int,
@@ -67,7 +73,7 @@ def pagetypeinfo(
     ]
     for mt, name in enumerate(names):
         column = counts[:, mt] if mt < nr_types else np.zeros(orders, np.int64)
-        cells = "".join(f"{int(blocks):6d} " for blocks in column)
+        cells = "".join(list_cell(int(blocks)) for blocks in column)
         lines.append(f"Node {0:4d}, zone {zone:>8}, type {name:>12} {cells}")
     of_type = [int((types == mt).sum()) for mt in range(nr_types)]
     lines += [

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
+
+import numpy as np
 
 from rmqueue.config import ZoneConfig
 from rmqueue.errors import (
@@ -51,7 +54,8 @@ def flag_bits(flags: int | Iterable[str]) -> int:
     >>> flag_bits(("nofragment", "kswapd"))
     33
     """
-    if isinstance(flags, int):
+    if isinstance(flags, (int, np.integer)):
+        flags = int(flags)
         if not 0 <= flags < 1 << len(FLAGS):
             raise UsageError(f"flags are 0 to {(1 << len(FLAGS)) - 1}, found {flags}")
         return flags
@@ -76,6 +80,7 @@ def type_index(migratetype: str | int, count: int) -> int:
         if migratetype not in known:
             raise UnknownNameError("migratetype", migratetype, known)
         return known.index(migratetype)
+    migratetype = whole("migratetype", migratetype)
     if not 0 <= migratetype < count:
         raise UsageError(
             f"migratetypes are 0 to {count - 1} here ({', '.join(known)}), "
@@ -84,18 +89,35 @@ def type_index(migratetype: str | int, count: int) -> int:
     return migratetype
 
 
-def check_order(config: ZoneConfig, order: int) -> None:
+def whole(name: str, value: object) -> int:
+    """Return a whole number, and refuse what only looks like one.
+
+    Examples
+    --------
+    >>> whole("order", 3)
+    3
+    """
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise UsageError(f"{name}: a whole number is needed, found {value!r}") from None
+
+
+def check_order(config: ZoneConfig, order: int) -> int:
     """Refuse an order that a zone does not have."""
+    order = whole("order", order)
     if not 0 <= order <= config.max_page_order:
         raise OrderError(
             f"order {order} does not exist: the zone has 0 to {config.max_page_order}"
         )
+    return order
 
 
 def check_cpu(config: ZoneConfig, cpu: int | None) -> int:
     """Refuse a CPU that a zone does not have; None is none, 0 for an operand."""
     if cpu is None:
         return 0
+    cpu = whole("cpu", cpu)
     if not 0 <= cpu < config.cpus:
         last = config.cpus - 1
         raise UsageError(f"cpu {cpu} does not exist: the zone has 0 to {last}")

@@ -50,7 +50,7 @@ class StepStart(Start):
         """Say in words what is run."""
         mib = self.zone.pages >> 8
         tasks = self.workload.task_cpus(self.zone)
-        words = "CPU" if tasks == 1 else "CPUs"
+        words = "task CPU" if tasks == 1 else "task CPUs"
         return f"workload {self.workload.name}, {mib:,} MiB, {tasks} {words}"
 
     @property

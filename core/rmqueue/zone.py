@@ -21,6 +21,7 @@ import numpy.typing as npt
 from rmqueue import runner
 from rmqueue.binding import BoundStrategy
 from rmqueue.config import StrategyConfig, ZoneConfig
+from rmqueue.errors import UsageError
 from rmqueue.measures import FallbackMatrix, ReplayResult
 from rmqueue.mm.boot import boot
 from rmqueue.mm.run import NO_PAGE
@@ -33,6 +34,7 @@ from rmqueue.request import (
     check_order,
     flag_bits,
     type_index,
+    whole,
 )
 from rmqueue.restore import open_state
 from rmqueue.storage import ZoneStorage
@@ -192,7 +194,11 @@ class Zone(ZoneView):
             As of `alloc`.
         """
         a = self._request(order, migratetype, lru, flags)
-        slots = np.full(max(count, 0), NO_PAGE, np.uint32)
+        count = whole("count", count)
+        if count < 0:
+            raise UsageError(f"count: cannot be negative (found {count})")
+        # a batch ends at its first failure: no zone gives more than its pages
+        slots = np.full(min(count, self.managed + 1), NO_PAGE, np.uint32)
         self._run([(BULK, a, 0, len(slots))], slots)
         got = slots[slots != NO_PAGE]
         if lru:
@@ -223,7 +229,7 @@ class Zone(ZoneView):
         NotAllocatedError
             No block that was given to a caller begins at this page.
         """
-        check_order(self.config, order)
+        order, pfn = check_order(self.config, order), whole("pfn", pfn)
         c = check_cpu(self.config, cpu)
         check_block(self._storage, pfn, order)
         slots = np.array([pfn - self._base], np.uint32)
@@ -313,7 +319,7 @@ class Zone(ZoneView):
         lru: bool | None,
         flags: int | Iterable[str],
     ) -> int:
-        check_order(self.config, order)
+        order = check_order(self.config, order)
         bits = flag_bits(flags) | (flag_bits(("nolru",)) if lru is False else 0)
         return order + 256 * type_index(migratetype, 3) + 65536 * bits
 

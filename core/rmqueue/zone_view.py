@@ -71,6 +71,10 @@ class ZoneView:
         return self._bound.fallback
 
     @property
+    def _end_pfn(self) -> int:
+        return self.config.start_pfn + self.config.pages
+
+    @property
     def strategy(self) -> Strategy:
         """The strategy that this zone falls back on."""
         return self._bound.strategy
@@ -190,7 +194,11 @@ class ZoneView:
     def pagetypeinfo(self) -> str:
         """Free blocks by order and type, in the layout of /proc/pagetypeinfo."""
         order = self.config.pageblock_order
-        types = self.pageblock_types()
+        # one per pageblock length from the first page on, as the kernel steps
+        firsts = np.arange(self.config.start_pfn, self._end_pfn, 1 << order)
+        types = self.pageblock_types()[
+            (firsts >> order) - (self.config.start_pfn >> order)
+        ]
         return pagetypeinfo(self.name, order, self.free_counts(), types)
 
     def check(self) -> None:

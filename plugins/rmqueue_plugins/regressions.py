@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from statistics import mean, median_low, stdev
+from statistics import mean, median, median_low, stdev
 
 from rmqueue.errors import UsageError
 from rmqueue.hookspecs import hookimpl
@@ -71,7 +71,7 @@ def board_line(comparison: Comparison, label: str) -> list[str]:
 
 def spread_ms(values: list[float]) -> str:
     """Least, median and largest of some times [ms]."""
-    low, middle, high = (f(values) for f in (min, median_low, max))
+    low, middle, high = (f(values) for f in (min, median, max))
     return " / ".join(milliseconds(value) for value in (low, middle, high))
 
 
@@ -101,6 +101,8 @@ def lkp(comparison: Comparison) -> str:
         lkp_head(comparison, commits),
         *lkp_rows(commits, simulated),
         "",
+        seeds_note(comparison),
+        "",
         "published:",
         *lkp_rows(commits, published),
         "",
@@ -125,6 +127,8 @@ def simulated_figures(comparison: Comparison, commit: str) -> Figures:
         "perf-profile.self.zone_lock_spinning": ("spin_share_pct", 1.0),
         "rmqueue.claim_attempts": ("claim_attempts", nodes),
         "rmqueue.pages_stolen": ("pages_stolen", nodes),
+        "rmqueue.claim_attempts_per_1000_pages": ("claims_per_kpage", 1.0),
+        "rmqueue.pages_stolen_per_1000_pages": ("steals_per_kpage", 1.0),
         "rmqueue.nr_free_pages": ("free_pages", nodes),
     }
     return {
@@ -137,6 +141,14 @@ def published_figures(comparison: Comparison, commit: str) -> Figures:
     """Figures that were published of a kernel."""
     known = comparison.published.get(commit, {})
     return {k: [float(v)] for k, v in known.items() if not isinstance(v, str)}
+
+
+def seeds_note(comparison: Comparison) -> str:
+    """Say how many runs the figures are of, and how long these were."""
+    seeds = len({row.seed for row in comparison.rows})
+    runs = "one seed; --full runs more" if seeds == 1 else f"mean of {seeds} seeds"
+    pages = [row.total.served / 1e6 for row in comparison.rows]
+    return f"{runs}; {min(pages):.0f} to {max(pages):.0f} million pages a node and run"
 
 
 def lkp_head(comparison: Comparison, commits: tuple[str, ...]) -> str:

@@ -45,15 +45,15 @@ from rmqueue.types import Strategy
 @jit
 def move_block(
     zone: Any, pfn: int, high: int, start_mt: int, block_mt: int, flags: int
-) -> bool:
-    """Move what can be moved to the lists of `start_mt`; whether types changed."""
+) -> None:
+    """Move what can be moved to the lists of `start_mt`, and its type if it may."""
     zone.cnt[CLAIM_TRY] += 1
     if block_mt != HIGHATOMIC:
         if high >= zone.pageblock_order:
             change_pageblock_range(zone, pfn, high, start_mt)
             move_to_free_list(zone, pfn, high, start_mt)
             zone.cnt[CLAIM_WHOLE] += 1
-            return True
+            return
         boost_watermark(zone, flags)
         claimable = should_try_claim_block(zone, high, start_mt)
         if claimable and pageblock_in_zone(zone, pfn):
@@ -62,19 +62,23 @@ def move_block(
             if worth:
                 set_pageblock_type(zone, pfn, start_mt)
                 zone.cnt[CLAIM_PART] += 1
-            return worth
+            return
     move_to_free_list(zone, pfn, high, start_mt)
     zone.cnt[STEAL] += 1
-    return False
 
 
 @jit
 def steal_suitable_fallback(
     zone: Any, high: int, fallback_mt: int, start_mt: int, flags: int
 ) -> None:
-    """Move the head of a list, and perhaps its whole pageblock, to `start_mt`."""
+    """Move the head of a list, and perhaps its whole pageblock, to `start_mt`.
+
+    It is a claim if the pageblock has that type afterwards, as the kernel's trace has
+    it (change_ownership): also if it had it before, and the block was on another list.
+    """
     pfn = first_block(zone, high, fallback_mt)
-    if move_block(zone, pfn, high, start_mt, pageblock_type(zone, pfn), flags):
+    move_block(zone, pfn, high, start_mt, pageblock_type(zone, pfn), flags)
+    if pageblock_type(zone, pfn) == start_mt:
         zone.claims[start_mt, fallback_mt] += 1
     else:
         zone.steals[start_mt, fallback_mt] += 1

@@ -140,7 +140,7 @@ def ask_refill(
     batch.wanted = wanted
     state = zone.strategy_state
     blocks = fallback(zone, order, start_mt, ASK_REFILL, batch, state)
-    return int(min(max(blocks, 1), zone.managed))
+    return int(min(max(blocks, 1), max(wanted, zone.managed)))
 
 
 @jit(cold=True)

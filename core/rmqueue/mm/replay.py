@@ -104,9 +104,10 @@ def take_slot(run: Any, i: int, slot: int) -> bool:
 
 @jit(forceinline=True)
 def slot_page(zone: Any, run: Any, i: int, slot: int) -> int:
-    """Page in a slot, or -1 (an empty slot is not an error)."""
+    """Page in a slot, or -1: an empty slot is not an error, nor one never filled."""
     if slot >= nr_slots(run):
-        note_misuse(run, i, MISUSE_SLOT)
+        if slot >> 31 != 0:
+            note_misuse(run, i, MISUSE_SLOT)
         return -1
     pfn = load_u32(slots_at(run), slot)
     if pfn == NO_PAGE:
@@ -186,7 +187,7 @@ def op_bulk(
     order, mt, flags = a & 255, (a >> 8) & 255, a >> 16
     before = zone.cnt[SCAN_PAGE]
     taken = 0
-    if slot + count > nr_slots(run):
+    if slot + count > nr_slots(run) or count >> 31 != 0:
         note_misuse(run, i, MISUSE_SLOT)
     elif valid_request(zone, run, i, order, mt):
         run.asked += count << order
@@ -225,9 +226,9 @@ def op_free(zone: Any, run: Any, i: int, slot: int, cpu: int) -> None:
 @jit
 def op_zone_ctl(zone: Any, run: Any, i: int, a: int, b: int) -> None:
     """ZONE_CTL: set or clear a zone flag, or set the watermark boost."""
-    if a == 16:
+    if a == 16 and b >> 31 == 0:
         zone.boost = b
-    elif a > 16:
+    elif a >= 16:
         note_misuse(run, i, MISUSE_CODE)
     elif b != 0:
         zone.flags |= 1 << a
