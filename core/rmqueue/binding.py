@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import errno
+import os
 from collections.abc import Callable
 from typing import Any, Literal, get_args, get_origin
 
@@ -17,8 +19,8 @@ from rmqueue.diagnosis import (
     compiler_words,
     mistakes,
 )
-from rmqueue.errors import PluginError, UsageError
-from rmqueue.mm.jit import is_compiled
+from rmqueue.errors import OutputError, PluginError, UsageError
+from rmqueue.mm.jit import code_folder, is_compiled
 from rmqueue.mm.profile import PROFILES
 from rmqueue.mm.strategy import compile_strategy
 from rmqueue.registry import Registry, default_registry
@@ -72,10 +74,31 @@ class BoundStrategy:
             strategy = (registry or default_registry()).strategy(strategy)
         self.strategy = strategy
         check_pair(strategy, kernel)
+        check_cache()
         source = f"strategy {strategy.name!r}"
         self.params = validated(strategy.parameters, values, source, "params")
         self.state = initial_state(strategy, self.params)
         self.fallback = compiled(strategy, self.state.dtype)
+
+
+def check_cache() -> None:
+    """Refuse to compile without a folder for compiled code.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be made, or not be written.
+    """
+    folder = code_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: compiled code cannot be kept there: {error.strerror}: set "
+            "RMQUEUE_CACHE_DIR to a folder that can be written"
+        ) from None
 
 
 def check_pair(strategy: Strategy, kernel: str) -> None:

@@ -119,7 +119,10 @@ def compare(
         sensitivity=sensitivity,
         quiet=quiet,
     )
-    run(wanted)
+    try:
+        run(wanted)
+    except KeyboardInterrupt:
+        leave_at_once()
 
 
 @app.command()
@@ -189,10 +192,25 @@ def fail(message: str, status: int) -> NoReturn:
     sys.exit(status)
 
 
+def leave_unwritten(error: OSError) -> NoReturn:
+    """Name what the system refused, and drop what stdout could not take."""
+    what = error.filename or "stdout"
+    print(f"rmqueue: {what}: {error.strerror or error}", file=sys.stderr, flush=True)
+    os._exit(RmqueueError.exit_status)
+
+
+def leave_at_once() -> NoReturn:
+    """Leave without waiting for compiled code, which hears of nothing."""
+    print("rmqueue: interrupted", file=sys.stderr, flush=True)
+    os._exit(INTERRUPTED)
+
+
 def main() -> None:
     """Entry point of the command ``rmqueue``."""
     # whoever reads our output may leave: end as every other tool of the system does
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    if sys.stdout is None:
+        fail("stdout is closed: there is nowhere to write to", RmqueueError.exit_status)
     try:
         app(prog_name="rmqueue")
     except KeyboardInterrupt:
@@ -204,6 +222,8 @@ def main() -> None:
             fail(str(error), error.exit_status)
         if isinstance(error, MemoryError):
             fail("not enough memory for this zone", RmqueueError.exit_status)
+        if isinstance(error, OSError):
+            leave_unwritten(error)
         fail(
             f"{type(error).__name__}: {error}\n"
             "this is a bug: RMQUEUE_TRACEBACK=1 shows where it is",

@@ -121,25 +121,28 @@ def run(wanted: Wanted, registry: Registry | None = None) -> list[Comparison]:
     if len(parts) > 1 and reporters:
         names = ", ".join(part.stem for part in parts)
         raise UsageError(f"{wanted.experiment}: a report is of one experiment: {names}")
-    return [run_part(str(part), wanted, reporters, registry) for part in parts]
-
-
-def run_part(
-    path: str,
-    wanted: Wanted,
-    reporters: list[tuple[Reporter, str]],
-    registry: Registry,
-) -> Comparison:
-    """Run one experiment file, write its reports, print its table."""
-    with progress(quiet=wanted.quiet) as shown:
-        experiment = Experiment.load(
-            path,
+    experiments = [
+        Experiment.load(
+            part,
             strategies=wanted.strategies,
             seed=wanted.seed,
             quick=wanted.quick,
             full=wanted.full,
             registry=registry,
         )
+        for part in parts
+    ]
+    return [run_part(one, wanted, reporters, registry) for one in experiments]
+
+
+def run_part(
+    experiment: Experiment,
+    wanted: Wanted,
+    reporters: list[tuple[Reporter, str]],
+    registry: Registry,
+) -> Comparison:
+    """Run one experiment, write its reports, print its table."""
+    with progress(quiet=wanted.quiet) as shown:
         default = registry.reporter(experiment.config.report)
         if wanted.sensitivity:
             rows = sensitivity_rows(experiment, shown.varied)

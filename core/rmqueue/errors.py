@@ -43,6 +43,8 @@ class UnknownNameError(UsageError):
         The name that was asked for.
     known : iterable of str
         The names that exist.
+    where : str
+        File that asks for it, if one does.
 
     Examples
     --------
@@ -52,9 +54,13 @@ class UnknownNameError(UsageError):
     no kernel is called '6.41': did you mean '6.14'?
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], where: str = ""
+    ) -> None:
         self.kind, self.name, self.known = kind, name, tuple(sorted(known))
-        super().__init__(f"no {kind} is called {name!r}: {self._advice()}")
+        self.where = where
+        place = f"{where}: " if where else ""
+        super().__init__(f"{place}no {kind} is called {name!r}: {self._advice()}")
 
     def _advice(self) -> str:
         """Nearest names if there are any, all names otherwise."""
@@ -68,7 +74,7 @@ class UnknownNameError(UsageError):
         return "none is installed"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.kind, self.name, self.known)
+        return type(self), (self.kind, self.name, self.known, self.where)
 
 
 class OutputError(RmqueueError):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,13 +19,14 @@ from typing import Any
 from rmqueue.binding import check_pair
 from rmqueue.config import ZoneConfig
 from rmqueue.cost import Costs, costs_of, merged_holds
-from rmqueue.errors import ConfigError, UsageError
+from rmqueue.errors import ConfigError, UnknownNameError, UsageError
 from rmqueue.experiment_file import (
     ExperimentConfig,
     StrategyEntry,
     Variation,
     load_experiment,
 )
+from rmqueue.mm.jit import ENABLED
 from rmqueue.outcomes import largest, total
 from rmqueue.registry import Registry, default_registry
 from rmqueue.results import Comparison, Row
@@ -74,6 +76,15 @@ class Experiment:
         self.config, self.base, self.source = config, base, source
         self.quick = quick
         self.registry = registry or default_registry()
+        try:
+            self._look_up()
+        except UnknownNameError as error:
+            names = (error.kind, error.name, error.known)
+            raise UnknownNameError(*names, where=self.source) from None
+
+    def _look_up(self) -> None:
+        """Find everything that is named, and check that it fits together."""
+        config = self.config
         self.strategies = tuple(
             self._checked(index, entry) for index, entry in enumerate(config.strategies)
         )
@@ -85,7 +96,7 @@ class Experiment:
     @classmethod
     def load(
         cls,
-        name_or_path: str,
+        name_or_path: str | Path,
         *,
         strategies: tuple[str, ...] = (),
         seed: int | None = None,
@@ -162,13 +173,11 @@ class Experiment:
         firsts = first_alike(runs)
         unique = list(dict.fromkeys(firsts))
         workers = min(os.cpu_count() or 1, len(unique)) if self.start.parallel else 1
-        with ThreadPoolExecutor(workers) as pool:
-            found: dict[Run, Row] = {}
-            fresh = pool.map(one, unique) if workers > 1 else map(one, unique)
+        found: dict[Run, Row] = {}
+        with closing(in_threads(one, unique, workers)) as fresh:
             for run, first in zip(runs, firsts, strict=True):
-                while first not in found:
-                    row = next(fresh)
-                    found[unique[len(found)]] = row
+                if first not in found:
+                    found[first] = next(fresh)
                 yield replace(found[first], label=run.label)
 
     def compare(self) -> Comparison:
@@ -339,9 +348,29 @@ class Experiment:
         }
 
 
-def experiment_path(name_or_path: str, registry: Registry) -> Path:
+def in_threads(
+    one: Callable[[Run], Row], runs: list[Run], workers: int
+) -> Generator[Row, None, None]:
+    """Rows in order; done in threads, so that the main one hears of Ctrl-C at once.
+
+    Without the JIT in the main thread, where a debugger is.  Whoever leaves early does
+    not wait for what has begun: compiled code cannot be interrupted.
+    """
+    if not ENABLED:
+        yield from map(one, runs)
+        return
+    pool = ThreadPoolExecutor(workers)
+    try:
+        yield from pool.map(one, runs)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def experiment_path(name_or_path: str | Path, registry: Registry) -> Path:
     """Path of an experiment: whatever ends in ``.toml`` or holds a slash is one."""
     path = Path(name_or_path)
+    if isinstance(name_or_path, Path):
+        return path
     if path.suffix != ".toml" and "/" not in name_or_path:
         return registry.experiment(name_or_path).path
     return path

@@ -142,7 +142,7 @@ class Loader:
             self.waiting.remove(point)
             try:
                 self.entries += self._entries_of(point)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self.report(provenance_of(point), f"{type(error).__name__}: {error}")
 
     def report(self, provenance: Provenance, reason: str) -> None:

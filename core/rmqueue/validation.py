@@ -36,9 +36,21 @@ def validated(
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = (explain(model, detail, prefix) for detail in error.errors())
+        lines = (explain(model, detail, prefix) for detail in own_mistakes(error))
         text = "\n".join(f"{source}: {line}" for line in lines)
         raise ConfigError(text) from None
+
+
+def own_mistakes(error: ValidationError) -> list[Any]:
+    """Mistakes without those that only follow: a list is not short of a wrong item."""
+    found = error.errors()
+    places = [detail["loc"] for detail in found]
+    return [
+        detail
+        for detail in found
+        if detail["type"] != "too_short"
+        or not any(p[: len(detail["loc"])] == detail["loc"] != p for p in places)
+    ]
 
 
 def explain(model: type[BaseModel], detail: Any, prefix: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rmqueue.errors import TraceError
 from rmqueue.testing.golden import (
+    RESULT_KEYS,
     VARIANTS,
     first_difference,
     load_arrays,
@@ -98,6 +99,11 @@ def verify_vector(vector: Vector) -> str | None:
     kernel, strategy = VARIANTS[vector.variant]
     trace = load_trace(vector.trace)
     expected = load_arrays(vector.result, ())
+    missing = [key for key in RESULT_KEYS if key not in expected]
+    if missing:
+        raise TraceError(
+            f"{vector.result}: no result file: {', '.join(missing)} is not in it"
+        )
     found = replay_ops(Zone(trace.config(kernel), strategy), trace.ops)
     difference = first_difference(trace.ops, expected, found)
     return None if difference is None else str(difference)

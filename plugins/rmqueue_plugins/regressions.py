@@ -102,15 +102,21 @@ def lkp(comparison: Comparison) -> str:
         *lkp_rows(commits, simulated),
         "",
         seeds_note(comparison),
-        "",
-        "published:",
-        *lkp_rows(commits, published),
+        *published_part(commits, published),
         "",
         *deviations(commits, simulated, published),
         "",
         *comparison.notes,
     ]
     return "\n".join(parts) + "\n"
+
+
+def published_part(
+    commits: tuple[str, ...], published: dict[str, Figures]
+) -> Iterator[str]:
+    """Yield the published rows, if there are any."""
+    if any(published.values()):
+        yield from ("", "published:", *lkp_rows(commits, published))
 
 
 Figures = dict[str, list[float]]

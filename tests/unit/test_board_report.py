@@ -66,10 +66,10 @@ def test_the_table() -> None:
     )
 
 
-def test_an_even_number_of_seeds_shows_a_seed_that_ran() -> None:
+def test_counters_of_an_even_number_of_seeds_are_those_of_one_that_ran() -> None:
     rows = tuple(row_of("two", seed, 10.0 * seed, seed) for seed in (1, 2))
     line = board(replace(hand_made(), rows=rows)).splitlines()[5]
-    assert line.split()[:7] == ["two", "10.0", "/", "10.0", "/", "20", "1"]
+    assert line.split()[:7] == ["two", "10.0", "/", "15.0", "/", "20", "1"]
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_a_row_has_the_measures_of_the_machine(tmp_path: Path) -> None:
     )
     assert measures["machine_events"] == row.total.ops
     assert experiment.start.describe() == (
-        "workload lru-file-mmap-read, 16 MiB, 4 CPUs"
+        "workload lru-file-mmap-read, 16 MiB, 4 task CPUs"
     )
     assert experiment.start.digest(1) != experiment.start.digest(2)
 

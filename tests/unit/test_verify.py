@@ -123,6 +123,16 @@ def test_a_missing_key_is_a_difference(
     assert "shape of more: expected (3,), found (0,)" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("kept", [(), ("bulk_delta",)])
+def test_a_gutted_result_is_no_exact_one(folder: Path, kept: tuple[str, ...]) -> None:
+    path = folder / "latest__micro.npz"
+    with np.load(path) as data:
+        arrays = {name: data[name] for name in kept}
+    np.savez(path, **arrays)
+    with pytest.raises(TraceError, match=r"no result file: res, .*counts is not in it"):
+        verify_folder(folder, quiet=True)
+
+
 def test_folders_without_vectors_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="no golden vectors: a vector is"):
         verify_folder(tmp_path)

@@ -116,9 +116,11 @@ def strategy_digest(function: Callable[..., Any], state: np.dtype[Any]) -> str:
 
 
 def _write_once(path: Path, text: str) -> None:
-    """Make a file unless it is there: numba's cache keys on its time stamp."""
+    """Make a file unless it is there, whole: numba's cache keys on its time stamp."""
     if path.exists():
-        return
+        if path.read_bytes() == text.encode():
+            return
+        path.unlink(missing_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".py")
     with os.fdopen(handle, "w") as file:

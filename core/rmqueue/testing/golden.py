@@ -33,6 +33,10 @@ VARIANTS = {
     "remembered": ("6.14", "remembered-fallback"),
     "latest": ("7.3", "tight-fallback"),
 }
+#: Keys of a result file.
+RESULT_KEYS = (
+    *("res", "bulk_delta", "scan", "hashes", "zone", "counters", "types", "counts"),
+)
 #: Entries of `cfg` in front of the reserved ranges.
 CFG_FIELDS = (
     *("start_pfn", "pages", "cpus", "min_free_kbytes", "watermark_boost_factor"),

@@ -106,6 +106,12 @@ def choose_window(trace: Trace, about: Mapping[str, Any]) -> Events:
     if LAST_MARK in marks:
         behind = trace.events["line"] - trace.events["line"][last]
         chosen |= (behind > 0) & (behind <= _handshake(about))
+    match about.get("window"):
+        case {"lines": int(lines)} if trace.lines < lines:
+            raise TraceError(
+                f"{trace.name}: {trace.lines:,} lines, and {ABOUT} says {lines:,}: the "
+                "trace is cut off: copy the file again"
+            )
     failed = (trace.events["kind"] == ALLOC) & (trace.events["pfn"] == 0)
     window: Events = trace.events[chosen & (trace.events["kind"] != MARK) & ~failed]
     return window
