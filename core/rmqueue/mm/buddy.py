@@ -22,6 +22,7 @@ from rmqueue.mm.mmzone import (
     add_to_word,
     free_list,
     link,
+    links,
     max_order,
     meta,
     next_of,
@@ -136,11 +137,13 @@ def take_first(zone: Any, head: int, pfn: int, high: int, low: int, mt: int) -> 
 
     The block's own links say nothing new about its predecessor, and while it lies in
     one pageblock the word changes once, not once per half.  The block behind it comes
-    next: its state is asked for now.
+    next: its state is asked for now, and the links of the one after that, into which
+    the next call stores: a store that misses holds up all that follow it.
     """
     after = next_of(zone, pfn)
     link(zone, head, after)
     prefetch(meta(zone), after)
+    prefetch(links(zone), 8 * next_of(zone, after))
     set_page_state(zone, pfn, 0)
     zone.nr_area[high] -= 1
     zone.cnt[LIST_DEL] += 1
