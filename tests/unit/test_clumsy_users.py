@@ -114,12 +114,22 @@ def test_ctrl_c_ends_a_strategy_that_never_comes_back(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_interrupts,
     )
-    time.sleep(15)  # compiled by then, and never back
-    assert running.poll() is None
-    running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=10)
+    try:
+        time.sleep(15)  # compiled by then, and never back
+        assert running.poll() is None
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=10)
+    finally:
+        running.kill()
+        running.communicate()
     assert (running.returncode, out, err) == (130, "", "rmqueue: interrupted\n")
+
+
+def heed_interrupts() -> None:
+    """Undo what a shell does to a command in its background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def install(folder: Path, name: str, text: str) -> None:
