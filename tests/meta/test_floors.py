@@ -23,9 +23,9 @@ FLOORS = {
     6: "mm.pcp",
     7: "mm.boot mm.check mm.check_lists mm.check_pages mm.checkpoint mm.replay",
     8: "mm.population mm.reclaim mm.smp mm.strategy",
-    9: "errors procfs results types",
-    10: "diagnosis hookspecs output validation",
-    11: "loader registry",
+    9: "errors procfs results trace trace.events types",
+    10: "diagnosis hookspecs output trace.takes validation",
+    11: "loader registry trace.lookahead",
     12: "config cost experiment_file measures metrics ops request runner storage",
     13: "binding restore zone zone_view",
     14: "experiment outcomes runs sensitivity simulation start step_start testing "

@@ -14,8 +14,8 @@ import pytest
 from rmqueue.errors import TraceError
 from rmqueue.ops import ALLOC, FREE, SET_LRU
 from rmqueue.registry import default_registry
+from rmqueue.trace.events import EVENT_NAMES, FALLBACK, ISOLATE
 from rmqueue.zone import Zone
-from rmqueue_plugins.readers.events import EVENT_NAMES, FALLBACK, ISOLATE
 from rmqueue_plugins.readers.recording import accepts, read
 from rmqueue_plugins.readers.tracefs import parse, read_text
 from tests.unit.recordings import ABOUT, STATE, alloc, free, line, locked, mark, write

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from rmqueue_plugins.readers.events import Bools, Ints
+from rmqueue.trace.events import Bools, Ints
 
 #: Zero bytes around a block, so that a look past either end finds no text.
 PAD = 64

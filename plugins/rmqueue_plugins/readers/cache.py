@@ -1,8 +1,9 @@
 """Recordings that were converted before, so that the next run need not parse.
 
 A file is named by the digest of everything that it was made from: the recording's files
-and the readers' own source.  It is a cache, so whatever goes wrong with it (unwritable
-folder, truncated or foreign file) means only that the recording is converted again.
+and the source of all that reads them.  It is a cache, so whatever goes wrong with it
+(unwritable folder, truncated or foreign file) means only that the recording is
+converted again.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from rmqueue import trace
 from rmqueue.ops import OPS_DTYPE, as_ops
 from rmqueue.types import RecordedZone, Recording, ZoneState
 
@@ -69,7 +71,8 @@ def cache_folder() -> Path:
 
 def _digest(files: tuple[Path, ...]) -> str:
     digest = hashlib.sha256()
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+    folders = (Path(__file__).parent, Path(trace.__file__).parent)
+    sources = [path for folder in folders for path in sorted(folder.glob("*.py"))]
     for path in (*sources, *files):
         with contextlib.suppress(OSError):  # `make` will say it better
             content = path.read_bytes()

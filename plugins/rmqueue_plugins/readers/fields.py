@@ -10,15 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmqueue_plugins.readers.bytescan import (
-    DIGITS,
-    HEX_DIGITS,
-    INK,
-    SPACE,
-    Block,
-    table,
-)
-from rmqueue_plugins.readers.events import (
+from rmqueue.trace.events import (
     ALLOC,
     BATCHED,
     DRAIN,
@@ -33,6 +25,14 @@ from rmqueue_plugins.readers.events import (
     Bools,
     Events,
     Ints,
+)
+from rmqueue_plugins.readers.bytescan import (
+    DIGITS,
+    HEX_DIGITS,
+    INK,
+    SPACE,
+    Block,
+    table,
 )
 
 _PAGE = (("page", ""), ("pfn", "pfn"))

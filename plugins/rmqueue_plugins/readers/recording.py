@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from rmqueue.errors import TraceError
+from rmqueue.trace.events import ALLOC, MARK, Events, Trace
 from rmqueue.types import RecordedZone, Recording
 from rmqueue_plugins.readers import cache
-from rmqueue_plugins.readers.events import ALLOC, MARK, Events, Trace
 from rmqueue_plugins.readers.folder import (
     ABOUT,
     STATES,

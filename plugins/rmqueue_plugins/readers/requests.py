@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from rmqueue.ops import request
-from rmqueue.types import RecordedZone
-from rmqueue_plugins.readers.events import (
+from rmqueue.trace.events import (
     ALLOC,
     DRAIN,
     FALLBACK,
@@ -22,10 +21,11 @@ from rmqueue_plugins.readers.events import (
     Ints,
     has_cpu_list,
 )
-from rmqueue_plugins.readers.lookahead import direct_frees, when_freed
+from rmqueue.trace.lookahead import direct_frees, when_freed
+from rmqueue.trace.takes import NO_TAKE, find_takes
+from rmqueue.types import RecordedZone
 from rmqueue_plugins.readers.slots import BUDDY, Pages
 from rmqueue_plugins.readers.state import CMA, HIGHATOMIC, MOVABLE, UNMOVABLE, Start
-from rmqueue_plugins.readers.takes import NO_TAKE, find_takes
 
 # Flags of requests (the op stream's numbers).
 _HIGHATOMIC, _CMA, _KSWAPD, _NOLRU = 2, 4, 32, 128

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from rmqueue.ops import ALLOC, BULK, FREE, SET_LRU, SPLIT, Ops, as_ops
+from rmqueue.trace.events import Ints
 from rmqueue.types import ZoneState
-from rmqueue_plugins.readers.events import Ints
 
 #: What `Pages.owner` holds besides slots: in the buddy lists; in use, not yet named.
 BUDDY, UNNAMED = -1, -2

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from rmqueue.errors import TraceError
+from rmqueue.trace.events import HUGE_ORDER, Bools, Ints
 from rmqueue.types import ZoneState
-from rmqueue_plugins.readers.events import HUGE_ORDER, Bools, Ints
 from rmqueue_plugins.readers.folder import (
     ABOUT,
     END_STATES,

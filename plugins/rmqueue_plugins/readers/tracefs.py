@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rmqueue.errors import TraceError
-from rmqueue_plugins.readers.bytescan import Block
-from rmqueue_plugins.readers.events import (
+from rmqueue.trace.events import (
     EVENT_NAMES,
     EVENTS,
     MARK,
@@ -17,6 +16,7 @@ from rmqueue_plugins.readers.events import (
     Events,
     Trace,
 )
+from rmqueue_plugins.readers.bytescan import Block
 from rmqueue_plugins.readers.fields import Lines, read_block
 
 #: Text handled at a time: fits a last-level cache together with its columns [bytes].

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rmqueue_plugins.readers.events import (
+from rmqueue.trace.events import (
     ALLOC,
     BATCHED,
     DRAIN,
@@ -20,7 +20,7 @@ from rmqueue_plugins.readers.events import (
     Ints,
     has_cpu_list,
 )
-from rmqueue_plugins.readers.takes import FALLBACK_RETURNS_PAGE, before
+from rmqueue.trace.takes import FALLBACK_RETURNS_PAGE, before
 
 #: First kernel that gives the lock back after every batch of a drain.
 DRAINS_IN_BATCHES = (6, 18)

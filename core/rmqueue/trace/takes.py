@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmqueue_plugins.readers.events import (
+from rmqueue.trace.events import (
     ALLOC,
     DRAIN,
     FALLBACK,
