@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
+
+from rmqueue.trace.records import Evidence as Evidence
+from rmqueue.trace.records import Ops as Ops
+from rmqueue.trace.records import PcpState as PcpState
+from rmqueue.trace.records import RecordedZone as RecordedZone
+from rmqueue.trace.records import Recording as Recording
+from rmqueue.trace.records import ZoneState as ZoneState
 
 if TYPE_CHECKING:
     from rmqueue.config import ZoneConfig
@@ -21,9 +26,6 @@ if TYPE_CHECKING:
 
 #: Longer than any run [ps].
 ENDLESS_PS = 1 << 60
-
-#: An op stream: a one-dimensional array of `rmqueue.OPS_DTYPE`.
-Ops: TypeAlias = npt.NDArray[np.void]
 
 
 class NoParameters(BaseModel):
@@ -193,106 +195,6 @@ class StepWorkload:
     references: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class ZoneState:
-    """The exact state of a zone at some moment: where a replay of a recording begins.
-
-    Attributes
-    ----------
-    name : str
-        As the kernel calls it: ``"Normal"``.
-    kernel : str
-        Kernel profile.
-    start_pfn : int
-        First page, absolute.
-    pages, managed : int
-        Pages spanned, and pages ever handed to the allocator [pages].
-    cpus : int
-        CPUs that have per-CPU lists.
-    pageblock_order, max_page_order : int
-        Orders of a pageblock and of the largest block.
-    watermarks : tuple of int
-        min, low and high [pages], without boost.
-    boost : int
-        Watermark boost [pages].
-    nr_reserved_high : int
-        Pages reserved for HIGHATOMIC [pages].
-    free_lists : mapping of (int, int) to ndarray of int64
-        (order, migratetype) -> absolute pfns, head to tail; missing lists are empty.
-    pageblock_types : ndarray of uint8
-        From the pageblock of `start_pfn` to that of the last page.
-    blocks : ndarray of int64, shape (k, 2)
-        pfn and order of the pages in use that later ops name; row i is slot i.
-    lru : ndarray of int64
-        Absolute pfns of the pages on an LRU list.
-    """
-
-    name: str
-    kernel: str
-    start_pfn: int
-    pages: int
-    managed: int
-    cpus: int
-    pageblock_order: int
-    max_page_order: int
-    watermarks: tuple[int, int, int]
-    boost: int
-    nr_reserved_high: int
-    free_lists: Mapping[tuple[int, int], npt.NDArray[np.int64]]
-    pageblock_types: npt.NDArray[np.uint8]
-    blocks: npt.NDArray[np.int64]
-    lru: npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class RecordedZone:
-    """One zone of a recording: where it starts, and what was asked of it.
-
-    Attributes
-    ----------
-    state : ZoneState
-        The zone at the start.
-    ops : ndarray of OPS_DTYPE
-        The requests and frees of the window, in order.
-    slots : int
-        Slots that the ops use.
-    recorded : mapping of str to object
-        What the recorded kernel itself did, as far as the trace says: ``base_pages``
-        (pages that it handed out), ``claim`` and ``steal`` (5 x 5 events, row = type
-        asked for, column = type taken from), and whatever else the reader counts.
-    """
-
-    state: ZoneState
-    ops: Ops
-    slots: int
-    recorded: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class Recording:
-    """What a reader makes of a trace and its start state.
-
-    Attributes
-    ----------
-    name : str
-        How reports call it.
-    source : str
-        Where it was read from.
-    kernel : str
-        Full version of the recorded kernel.
-    zones : tuple of RecordedZone
-        In the order of the zones of the machine.
-    notes : tuple of str
-        What the reader had to infer or leave out, a sentence each.
-    """
-
-    name: str
-    source: str
-    kernel: str
-    zones: tuple[RecordedZone, ...]
-    notes: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True)
 class TraceReader:
     """Reads one format of recordings.
@@ -305,12 +207,16 @@ class TraceReader:
         ``accepts(path) -> bool``: whether it can read this; looks, never parses.
     read : callable
         ``read(path) -> Recording``; raises `rmqueue.errors.TraceError`.
+    evidence : callable or None
+        ``evidence(path) -> Evidence``; raises as `read`.  None: the format does not say
+        enough to follow a recording event by event.
     """
 
     name: str
     summary: str
     accepts: Callable[[Path], bool]
     read: Callable[[Path], Recording]
+    evidence: Callable[[Path], Evidence] | None = None
 
 
 @dataclass(frozen=True)

@@ -46,16 +46,7 @@ def direct_frees(
         Version of the recorded kernel.
     """
     kind = events["kind"]
-    uses = np.isin(kind, (LOCKED, DRAIN, ALLOC, FREE))
-    if version >= FALLBACK_RETURNS_PAGE:
-        uses |= kind == FALLBACK
-    chosen = np.flatnonzero(uses)
-    sizes = 1 << events["order"][chosen].astype(np.int64)
-    owner = np.repeat(chosen, sizes)
-    offset = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    page = events["pfn"][owner] + offset
-    by_page = np.lexsort((owner, page))
-    owner, page = owner[by_page], page[by_page]
+    owner, page = by_page(events, version)
     later = np.zeros(len(owner), np.bool_)
     again = page[1:] == page[:-1]
     taken = np.isin(kind[owner[1:]], (LOCKED, FALLBACK))
@@ -67,6 +58,21 @@ def direct_frees(
     stays[owner[~later]] = True
     direct: Bools = (kind == FREE) & (~has_cpu_list(events["order"]) | ~stays)
     return direct
+
+
+def by_page(events: Events, version: tuple[int, int]) -> tuple[Ints, Ints]:
+    """Events that use a page, and the page: by page, then in the order of the trace."""
+    kind = events["kind"]
+    uses = np.isin(kind, (LOCKED, DRAIN, ALLOC, FREE))
+    if version >= FALLBACK_RETURNS_PAGE:
+        uses |= kind == FALLBACK
+    chosen = np.flatnonzero(uses)
+    sizes = 1 << events["order"][chosen].astype(np.int64)
+    owner = np.repeat(chosen, sizes)
+    offset = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    page = events["pfn"][owner] + offset
+    ordered = np.lexsort((owner, page))
+    return owner[ordered], page[ordered]
 
 
 def when_freed(
@@ -199,3 +205,33 @@ def _cut_drains(
         if new[index] or (where >= 0 and pages >= batches[where]):
             new[index], pages = True, 0
         pages += size
+
+
+class Uses:
+    """The events that use each page, to ask what happens to it next.
+
+    Parameters
+    ----------
+    events, end_free, version
+        As of `direct_frees`.
+    """
+
+    def __init__(
+        self, events: Events, end_free: Bools | None, version: tuple[int, int]
+    ) -> None:
+        owner, page = by_page(events, version)
+        self._takes = np.isin(events["kind"], (LOCKED, FALLBACK))
+        self._owner, self._page, self._end_free = owner, page, end_free
+
+    def was_free(self, pfn: int, at: int) -> bool:
+        """Whether a page must be in the free lists after an event.
+
+        It is if what happens to it next is that it is taken from them, or if nothing
+        does and it is in them at the end; without a recorded end it then counts as not.
+        """
+        first, last = np.searchsorted(self._page, (pfn, pfn + 1)).tolist()
+        after = first + int(np.searchsorted(self._owner[first:last], at, "right"))
+        if after < last:
+            return bool(self._takes[self._owner[after]])
+        end = self._end_free
+        return end is not None and pfn < len(end) and bool(end[pfn])

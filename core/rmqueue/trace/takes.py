@@ -40,10 +40,13 @@ class Takes:
     batch : ndarray of int64
         For each event the index of its batch, ascending in the order of their first
         events; -1 for events that are no requests.
+    fallback : ndarray of int64
+        For each request the index of its extfrag event; -1 if it has none.
     """
 
     kind: Ints
     batch: Ints
+    fallback: Ints
 
 
 def find_takes(events: Events, zone: Ints, version: tuple[int, int]) -> Takes:
@@ -74,10 +77,10 @@ def find_takes(events: Events, zone: Ints, version: tuple[int, int]) -> Takes:
     of one.
     """
     if version < FALLBACK_RETURNS_PAGE:
-        kind = _pair_fallback_first(events)
+        kind, fallback = _pair_fallback_first(events)
     else:
-        kind = _pair_fallback_last(events)
-    return Takes(kind, _batches(events, zone, kind, version))
+        kind, fallback = _pair_fallback_last(events)
+    return Takes(kind, _batches(events, zone, kind, version), fallback)
 
 
 def before(groups: Ints, chosen: Ints) -> Ints:
@@ -95,17 +98,18 @@ def before(groups: Ints, chosen: Ints) -> Ints:
     return previous
 
 
-def _pair_fallback_first(events: Events) -> Ints:
+def _pair_fallback_first(events: Events) -> tuple[Ints, Ints]:
     """Pair a zone_locked event with the extfrag event before it (until 6.9)."""
     locked = events["kind"] == LOCKED
     either = np.flatnonzero(locked | (events["kind"] == FALLBACK))
     previous = before(events["cpu"], either)
     paired = locked & (previous >= 0) & (events["kind"][previous] == FALLBACK)
     how = np.where(events["claim"][previous] == 1, CLAIM, STEAL)
-    return np.where(locked, np.where(paired, how, NATIVE), NO_TAKE)
+    kind = np.where(locked, np.where(paired, how, NATIVE), NO_TAKE)
+    return kind, np.where(paired, previous, -1)
 
 
-def _pair_fallback_last(events: Events) -> Ints:
+def _pair_fallback_last(events: Events) -> tuple[Ints, Ints]:
     """Pair an extfrag event with the zone_locked event before it (since 6.10)."""
     previous = before(events["cpu"], np.arange(len(events)))
     fallback = events["kind"] == FALLBACK
@@ -117,7 +121,9 @@ def _pair_fallback_last(events: Events) -> Ints:
     kind = np.where(fallback & ~paired, how, NO_TAKE)
     kind[events["kind"] == LOCKED] = NATIVE
     kind[previous[paired]] = CLAIM
-    return kind
+    index = np.where(fallback & ~paired, np.arange(len(events)), -1)
+    index[previous[paired]] = np.flatnonzero(paired)
+    return kind, index
 
 
 def _batches(events: Events, zone: Ints, kind: Ints, version: tuple[int, int]) -> Ints:

@@ -30,7 +30,7 @@ _ARRAYS = ("pageblock_types", "blocks", "lru")
 _PLAIN = tuple(
     field.name
     for field in fields(ZoneState)
-    if field.name not in (*_ARRAYS, "free_lists")
+    if field.name not in (*_ARRAYS, "free_lists", "pcps")
 )
 
 

@@ -75,7 +75,7 @@ def convert_folder(folder: Path) -> Recording:
     events = choose_window(trace, about)
     zones = convert(events, start, read_end_free(folder, start.max_pfn))
     _refuse(zones, trace)
-    notes = (*_window_notes(about), *_trace_notes(trace), *_inferred_notes(zones))
+    notes = (*window_notes(about), *trace_notes(trace), *_inferred_notes(zones))
     return Recording(name, str(folder), start.kernel, zones, notes)
 
 
@@ -141,14 +141,16 @@ def _refuse(zones: tuple[RecordedZone, ...], trace: Trace) -> None:
         )
 
 
-def _window_notes(about: Mapping[str, Any]) -> list[str]:
+def window_notes(about: Mapping[str, Any]) -> list[str]:
+    """Say of which recording this is a part."""
     match about.get("window"):
         case {"of": str(whole), "lines": int(lines)}:
             return [f"a window: the first {lines:,} lines of {whole}"]
     return []
 
 
-def _trace_notes(trace: Trace) -> list[str]:
+def trace_notes(trace: Trace) -> list[str]:
+    """Say what of a trace could not be used."""
     notes = []
     for problem, found in (
         ("could not be read", trace.broken),

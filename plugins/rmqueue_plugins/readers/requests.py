@@ -92,7 +92,7 @@ def convert(
     ``drained_free``
         drains of pages that are free: nothing.
     """
-    events = _known_types(events, start)
+    events = known_types(events, start)
     zone = _zones(events, start)
     takes = find_takes(events, zone, start.version)
     direct = direct_frees(events, end_free, start.version)
@@ -103,7 +103,7 @@ def convert(
     return tuple(stream.run() for stream in streams if stream.indices)
 
 
-def _known_types(events: Events, start: Start) -> Events:
+def known_types(events: Events, start: Start) -> Events:
     """Replace the kernel's migratetypes by ours; isolated blocks count as movable."""
     events = events.copy()
     for column in ("mt", "fallback_mt"):

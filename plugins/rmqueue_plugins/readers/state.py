@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from rmqueue.errors import TraceError
 from rmqueue.trace.events import HUGE_ORDER, Bools, Ints
-from rmqueue.types import ZoneState
+from rmqueue.types import PcpState, ZoneState
 from rmqueue_plugins.readers.folder import (
     ABOUT,
     END_STATES,
@@ -44,6 +44,10 @@ _MOST_ORDERS = 14
 _OLD_BITS, _NEW_BITS = (4, 16), (5, 6)
 #: First versions of the kernel profiles after "6.9".  6.18 still merges as 6.14 does.
 _PROFILES = (((6, 10), "6.14"), ((6, 19), "7.3"))
+
+_PCP_FIELDS = tuple(
+    field.name for field in fields(PcpState) if field.name not in ("lists", "batch")
+)
 
 #: Free blocks by order and migratetype.
 Lists = dict[tuple[int, int], Ints]
@@ -139,11 +143,10 @@ def read_start(folder: Path, about: Mapping[str, Any]) -> Start:
     order = number(about, "page_block_order", where, default=9)
     dump = _open(need(folder, STATES))
     lru, head, in_use = _page_bits(folder, version, dump.max_pfn)
-    zones, batches = [], []
+    zones = []
     for record, name in dump.zones():
-        free = _free_lists(dump, record, name)
-        listed, batch = _cpu_lists(record, name)
-        idle = _mark(free, dump.max_pfn) | _mark(listed, dump.max_pfn)
+        free, pcps = _free_lists(dump, record, name), _cpu_lists(record, name)
+        idle = _mark(free, dump.max_pfn) | _mark(_on_cpu_lists(pcps), dump.max_pfn)
         zones.append(
             ZoneState(
                 kernel=profile_of(version),
@@ -152,11 +155,50 @@ def read_start(folder: Path, about: Mapping[str, Any]) -> Start:
                 max_page_order=dump.orders - 1,
                 free_lists={key: free[key] for key in free if key[1] != ISOLATED},
                 lru=_inside(_lru_pages(lru, head, in_use, idle), record, name),
+                pcps=pcps,
                 **_geometry(dump, record, order, name),
             )
         )
-        batches.append(batch)
-    return Start(kernel, version, tuple(zones), tuple(batches), dump.types)
+    batches = tuple(zone.pcps[-1].batch if zone.pcps else 1 for zone in zones)
+    return Start(kernel, version, tuple(zones), batches, dump.types)
+
+
+def read_end(folder: Path, start: Start) -> tuple[ZoneState, ...]:
+    """Read the state at the end of a recording folder.
+
+    Returns
+    -------
+    tuple of ZoneState
+        The zones of `start` at the end, without LRU pages; empty if it is not recorded.
+
+    Raises
+    ------
+    TraceError
+        The file is damaged, or has other zones.
+    """
+    path = find(folder, END_STATES)
+    if path is None:
+        return ()
+    dump = _open(path)
+    records = dump.zones()
+    if len(records) != len(start.zones):
+        raise TraceError(
+            f"{path}: {len(records)} zones, and {len(start.zones)} at the start: "
+            "the files are of different recordings"
+        )
+    ended = []
+    for (record, name), begun in zip(records, start.zones, strict=True):
+        free = _free_lists(dump, record, name)
+        ended.append(
+            replace(
+                begun,
+                free_lists={key: free[key] for key in free if key[1] != ISOLATED},
+                lru=np.empty(0, np.int64),
+                pcps=_cpu_lists(record, name),
+                **_geometry(dump, record, begun.pageblock_order, name),
+            )
+        )
+    return tuple(ended)
 
 
 def read_end_free(folder: Path, max_pfn: int) -> Bools | None:
@@ -240,18 +282,33 @@ def _free_lists(dump: _Dump, record: Mapping[str, Any], where: str) -> Lists:
     return lists
 
 
-def _cpu_lists(record: Mapping[str, Any], where: str) -> tuple[Lists, int]:
-    """Blocks on per-CPU lists (3 * order + type, 12 and up for huge pages); batch."""
-    lists: dict[tuple[int, int], list[Ints]] = {}
-    batch = 1
+def _cpu_lists(record: Mapping[str, Any], where: str) -> tuple[PcpState, ...]:
+    """Read the per-CPU lists of a zone."""
+    pcps = []
     for cpu in take(record, "pcp", list, where):
-        batch = number(cpu, "batch", where)
-        for key, value in take(cpu, "lists", dict, where).items():
-            index = int(key) if key.isdecimal() else 0
+        lists = {
+            int(key): integers(value, f"{where}: per-CPU list {key!r}")
+            for key, value in take(cpu, "lists", dict, where).items()
+            if key.isdecimal()
+        }
+        pcps.append(
+            PcpState(
+                lists=lists,
+                batch=number(cpu, "batch", where),
+                **{name: number(cpu, name, where, default=0) for name in _PCP_FIELDS},
+            )
+        )
+    return tuple(pcps)
+
+
+def _on_cpu_lists(pcps: tuple[PcpState, ...]) -> Lists:
+    """Blocks on the per-CPU lists of a zone, by order."""
+    lists: dict[tuple[int, int], list[Ints]] = {}
+    for pcp in pcps:
+        for index, pfns in pcp.lists.items():
             order = index // 3 if index < 12 else HUGE_ORDER
-            pfns = integers(value, f"{where}: per-CPU list {key!r}")
             lists.setdefault((order, 0), []).append(pfns)
-    return {key: np.concatenate(parts) for key, parts in lists.items()}, batch
+    return {key: np.concatenate(parts) for key, parts in lists.items()}
 
 
 def _mark(lists: Lists, max_pfn: int) -> Bools:
