@@ -23,7 +23,7 @@ FLOORS = {
     6: "mm.pcp",
     7: "mm.boot mm.check mm.check_lists mm.check_pages mm.checkpoint mm.replay",
     8: "mm.population mm.reclaim mm.single mm.smp mm.strategy",
-    9: "errors procfs results trace trace.events trace.records types",
+    9: "errors procfs results trace trace.chunks trace.events trace.records types",
     10: "diagnosis hookspecs output trace.score trace.takes validation",
     11: "loader registry trace.lookahead",
     12: "config cost experiment_file measures metrics ops request runner storage",

@@ -33,11 +33,13 @@ EVENTS = np.dtype(
         ("refill", "i1"),  # percpu_refill
         ("movable", "i1"),  # the gfp flags ask for a movable page
         ("taken", "<i4"),  # isolate: pages taken [pages]
+        ("fragmenting", "i1"),  # extfrag: less than a pageblock was free
     ]
 )
 
 #: Kinds of events, in the order of `EVENT_NAMES`; 0 is none of these.
 (OTHER, ALLOC, LOCKED, FALLBACK, FREE, BATCHED, DRAIN, ISOLATE, MARK) = range(9)
+COMPACT_BEGIN, COMPACT_END = 9, 10
 EVENT_NAMES = (
     "",
     "mm_page_alloc",
@@ -48,6 +50,8 @@ EVENT_NAMES = (
     "mm_page_pcpu_drain",
     "mm_compaction_isolate_freepages",
     "tracing_mark_write",
+    "mm_compaction_begin",
+    "mm_compaction_end",
 )
 
 #: Orders above this have no per-CPU list, except `HUGE_ORDER`.

@@ -1,114 +1,76 @@
-"""Reading many short strings of one text at once, with numpy.
+"""Reading text byte by byte, jitted: numbers, spaces, equal words.
 
-A `Block` is a piece of text between two line ends.  The functions take one position per
-string and work on all of them in step, so the cost is that of the longest string, not
-of a Python loop over lines.
+A text is an address, as everywhere in jitted code.  Without the JIT it is a `bytes`,
+since ctypes would take ten times as long.
 """
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+import operator
+from typing import Any
 
-from rmqueue.trace.events import Bools, Ints
+from rmqueue.mm.jit import ENABLED, jit, load_u8
 
-#: Zero bytes around a block, so that a look past either end finds no text.
-PAD = 64
-#: No number or padding of a trace is longer [bytes].
-LONGEST = 24
+byte: Any = load_u8 if ENABLED else operator.getitem
 
-Bytes = npt.NDArray[np.uint8]
-
-
-def table(characters: bytes) -> Bools:
-    """Make a table of which bytes are among `characters`."""
-    members = np.zeros(256, np.bool_)
-    members[list(characters)] = True
-    return members
+#: More digits do not fit a number of the kernel's.
+_DIGITS = 15
+_SPACE = 32
 
 
-DIGITS = table(b"0123456789")
-HEX_DIGITS = table(b"0123456789abcdef")
-SPACE = table(b" ")
-#: What the column of flags may hold.
-INK = table(bytes(range(33, 127)))
-_VALUE = np.zeros(256, np.int64)
-for _digit in b"0123456789abcdef":
-    _VALUE[_digit] = int(chr(_digit), 16)
+@jit(forceinline=True)
+def digits_back(text: Any, at: int) -> int:
+    """Begin of the decimal digits that end at a position."""
+    while 48 <= byte(text, at - 1) <= 57:
+        at -= 1
+    return at
 
 
-class Block:
-    """A piece of text and where its interesting characters are.
+@jit(forceinline=True)
+def spaces_back(text: Any, at: int) -> int:
+    """Begin of the spaces that end at a position."""
+    while byte(text, at - 1) == _SPACE:
+        at -= 1
+    return at
 
-    Parameters
-    ----------
-    text : bytes
-        The whole text.
-    start, stop : int
-        The piece; `stop` lies behind a line end, or at the end of the text.
-    """
 
-    def __init__(self, text: bytes, start: int, stop: int) -> None:
-        self.text, self.start = text, start
-        self._where: dict[str, Ints] = {}
-        self.buf: Bytes = np.zeros(stop - start + 2 * PAD, np.uint8)
-        self.buf[PAD : PAD + stop - start] = np.frombuffer(
-            text, np.uint8, stop - start, start
-        )
-        ends = self.where("\n")
-        last = PAD + stop - start
-        if not len(ends) or ends[-1] != last - 1:
-            ends = np.append(ends, last)
-        self.starts: Ints = np.concatenate(([PAD], ends[:-1] + 1))
-        carriage = (self.buf[ends - 1] == ord("\r")) & (ends > self.starts)
-        self.ends: Ints = ends - carriage
+@jit(forceinline=True)
+def skip_spaces(text: Any, at: int, end: int) -> int:
+    """End of the spaces that begin at a position."""
+    while at < end and byte(text, at) == _SPACE:
+        at += 1
+    return at
 
-    def where(self, character: str) -> Ints:
-        """Positions of a character, ascending."""
-        if character not in self._where:
-            self._where[character] = np.flatnonzero(self.buf == ord(character))
-        return self._where[character]
 
-    def line(self, index: int) -> str:
-        """Text of a line."""
-        offset = self.start - PAD
-        raw = self.text[offset + self.starts[index] : offset + self.ends[index]]
-        return raw.decode("ascii", "backslashreplace")
+@jit
+def find(text: Any, at: int, end: int, character: int) -> int:
+    """Position of the next such byte, or the end."""
+    while at < end and byte(text, at) != character:
+        at += 1
+    return at
 
-    def is_at(self, word: str, at: Ints) -> Bools:
-        """Whether a word stands at each position."""
-        found = np.ones(len(at), np.bool_)
-        for offset, character in enumerate(word.encode()):
-            found &= self.buf[at + offset] == character
-        return found
 
-    def back(self, at: Ints, members: Bools) -> Ints:
-        """Go back from each position over the bytes of a table."""
-        at = at.copy()
-        for _ in range(LONGEST):
-            step = members[self.buf[at - 1]]
-            if not step.any():
-                break
-            at -= step
-        return at
+@jit
+def number(text: Any, at: int, end: int, base: int) -> int:
+    """Value of the digits between two positions; -1 if they are no number."""
+    if at >= end or end - at > _DIGITS:
+        return -1
+    value = 0
+    while at < end:
+        digit = byte(text, at) - 48
+        if digit > 9:
+            digit = digit - 39 if digit > 48 else base  # a letter, in lower case
+        if digit < 0 or digit >= base:
+            return -1
+        value = value * base + digit
+        at += 1
+    return value
 
-    def forward(self, at: Ints, members: Bools) -> Ints:
-        """Go on from each position over the bytes of a table."""
-        at = at.copy()
-        for _ in range(LONGEST):
-            step = members[self.buf[at]]
-            if not step.any():
-                break
-            at += step
-        return at
 
-    def number(self, at: Ints, end: Ints, base: int = 10) -> Ints:
-        """Read the number between each two positions; garbage if it is none."""
-        value = np.zeros(len(at), np.int64)
-        longest = int((end - at).max(initial=0))
-        for offset in range(min(longest, LONGEST)):
-            here = at + offset
-            inside = here < end
-            digit = _VALUE[self.buf[np.minimum(here, end)]]
-            value = np.where(inside, value * base + digit, value)
-        return value
+@jit
+def same(text: Any, at: int, other: Any, start: int, length: int) -> bool:
+    """Whether two texts agree over a length."""
+    for i in range(length):  # noqa: SIM110 - numba has no generators
+        if byte(text, at + i) != byte(other, start + i):
+            return False
+    return True
