@@ -103,6 +103,22 @@ class TraceError(RmqueueError):
     exit_status = 4
 
 
+class RecordError(RmqueueError):
+    """A kernel could not be recorded.
+
+    The exit status is that of other tools that run a command (env, timeout): the
+    command's own status is passed on, and hardly ever is this one.
+    """
+
+    exit_status = 125
+
+
+class CommandNotFoundError(RecordError):
+    """The command to record does not exist, or is not executable."""
+
+    exit_status = 127
+
+
 class InvariantError(RmqueueError):
     """The state of a zone contradicts itself.
 

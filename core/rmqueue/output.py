@@ -1,11 +1,15 @@
-"""Write files whole or not at all."""
+"""Write files and folders whole or not at all."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from rmqueue.errors import OutputError
 
@@ -51,6 +55,91 @@ def write_whole(path: Path, text: str) -> None:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
 
 
+class PartialFolder:
+    """A folder beside its later place, removed unless it is kept.
+
+    Parameters
+    ----------
+    target : Path
+        Its later place.
+
+    Attributes
+    ----------
+    path : Path
+        Where it is now, from entering the context on.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.path = target
+
+    def __enter__(self) -> Self:
+        parent, name = os.path.split(os.path.abspath(self.target))
+        try:
+            self.path = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=parent))
+        except OSError as error:
+            raise OutputError(
+                f"{self.target}: cannot be made in {parent}: {error.strerror}"
+            ) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.path != self.target:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    def keep(self) -> None:
+        """Put the folder into its place.
+
+        Raises
+        ------
+        OutputError
+            Somebody else has made it meanwhile.
+        """
+        os.chmod(self.path, 0o777 & ~_umask())
+        if os.path.lexists(self.target):
+            raise OutputError(f"{self.target}: somebody has made it meanwhile")
+        os.rename(self.path, self.target)
+        self.path = self.target
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Give a new file to write to, which then takes the place of a path.
+
+    Parameters
+    ----------
+    path : Path
+        Links are followed; a device or pipe is given as it is.
+
+    Yields
+    ------
+    Path
+        A file beside the target, renamed when the block ends without an error.
+
+    Raises
+    ------
+    OutputError
+        It could not be written; nothing is left behind.
+    """
+    check_writable(path)
+    target = path.resolve()
+    if is_special(target):
+        yield target
+        return
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    os.close(descriptor)
+    try:
+        yield Path(name)
+        os.chmod(name, _mode(target))
+        os.replace(name, target)
+    except BaseException as error:
+        os.unlink(name)
+        if isinstance(error, OSError):
+            why = error.strerror or error
+            raise OutputError(f"{path}: cannot be written: {why}") from None
+        raise
+
+
 def is_special(path: Path) -> bool:
     """Whether a path is neither a regular file nor free to become one."""
     try:
@@ -77,6 +166,11 @@ def _mode(target: Path) -> int:
     try:
         return stat.S_IMODE(target.stat().st_mode)
     except OSError:
-        umask = os.umask(0)
-        os.umask(umask)
-        return 0o666 & ~umask
+        return 0o666 & ~_umask()
+
+
+def _umask() -> int:
+    """Permissions that new files do not get."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask

@@ -24,13 +24,15 @@ FLOORS = {
     7: "mm.boot mm.check mm.check_lists mm.check_pages mm.checkpoint mm.replay",
     8: "mm.population mm.reclaim mm.single mm.smp mm.strategy",
     9: "errors procfs results trace trace.chunks trace.events trace.records types",
-    10: "diagnosis hookspecs output trace.score trace.takes validation",
-    11: "loader registry trace.lookahead",
-    12: "config cost experiment_file measures metrics ops request runner storage",
-    13: "binding restore trace.twin zone zone_view",
+    10: "diagnosis hookspecs output record_settings record_wakeups trace.score "
+    "trace.takes tracefs validation",
+    11: "loader record_drain record_scan record_script registry trace.lookahead",
+    12: "config cost experiment_file measures metrics ops record_about record_child "
+    "request runner storage",
+    13: "binding record restore trace.twin zone zone_view",
     14: "experiment outcomes runs sensitivity simulation start step_start testing "
     "testing.golden trace.predict trace.resync",
-    15: "compare export grid listing progress report verify",
+    15: "compare export grid listing progress record_command report verify",
     16: ". cli",
 }
 FLOOR_OF = {
