@@ -20,6 +20,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from rmqueue.errors import RmqueueError, UsageError
+from rmqueue.trace_command import app as trace_app
 
 #: Exit statuses beside those of `rmqueue.errors`: an error of ours, Ctrl-C.
 BUG, INTERRUPTED = 70, 130
@@ -33,6 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(trace_app)
 
 
 def show_version(wanted: bool) -> None:

@@ -21,16 +21,27 @@ code  operation   operands
 11    SET_LRU     b = slot, c = on
 12    SPLIT       a = new order, b = slot, c = first of the new slots
 ====  ==========  ==================================================================
+
+A file of ops (`write_ops`) is an ``.npz`` with, for each stream i, ``ops i`` (rows
+code, a, b, c) and ``blocks i`` (pfn and order of what is in use at the start: row k is
+slot k), and with ``about``, JSON: what the streams are, and where they came from.
 """
 
 from __future__ import annotations
 
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from rmqueue.errors import UsageError
+from rmqueue.errors import TraceError, UsageError
+from rmqueue.output import replaced
 
 Ops: TypeAlias = npt.NDArray[np.void]
 
@@ -168,3 +179,99 @@ def _last_split_slot(ops: Ops) -> int:
         return -1
     parts = 1 << (13 - np.clip(split["a"].astype(np.int64), 0, 13))
     return int((split["c"].astype(np.int64) + parts).max()) - 1
+
+
+#: Version of files of ops.
+OPS_FILE = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """An op stream of one zone, as files keep it.
+
+    Attributes
+    ----------
+    name : str
+        Name of the zone.
+    ops : ndarray of OPS_DTYPE
+        What is asked of it.
+    blocks : ndarray of int64, shape (k, 2)
+        pfn and order of the pages in use at the start; row i is slot i.
+    """
+
+    name: str
+    ops: Ops
+    blocks: npt.NDArray[np.int64]
+
+    def set_up(self, migratetype: int = 1) -> Ops:
+        """Return the requests that fill the slots of `blocks` on an empty zone.
+
+        Examples
+        --------
+        >>> stream = Stream("Normal", as_ops([]), np.array([[8, 3], [16, 0]]))
+        >>> [[int(word) for word in op] for op in stream.set_up()]
+        [[1, 259, 0, 0], [1, 256, 1, 0]]
+        """
+        ops = np.zeros(len(self.blocks), OPS_DTYPE)
+        ops["code"], ops["b"] = ALLOC, np.arange(len(ops))
+        ops["a"] = request(0, migratetype) + self.blocks[:, 1]
+        return ops
+
+
+def write_ops(path: Path, streams: Sequence[Stream], about: Mapping[str, Any]) -> None:
+    """Write streams to a file, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        File to make.
+    streams : sequence of Stream
+        The streams.
+    about : mapping of str to object
+        What to keep of where they came from, for JSON.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written.
+    """
+    names = [stream.name for stream in streams]
+    text = json.dumps({"rmqueue ops": OPS_FILE, "streams": names, **about})
+    arrays: dict[str, Any] = {"about": np.frombuffer(text.encode(), np.uint8)}
+    for index, stream in enumerate(streams):
+        columns = [stream.ops[name].astype(np.int32) for name in OPS_DTYPE.names or ()]
+        arrays[f"ops {index}"] = np.stack(columns, axis=1)
+        arrays[f"blocks {index}"] = np.asarray(stream.blocks, np.int64).reshape(-1, 2)
+    with replaced(path) as target, target.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def read_ops(path: Path) -> tuple[list[Stream], dict[str, Any]]:
+    """Read what `write_ops` wrote: the streams, and where they came from.
+
+    Raises
+    ------
+    TraceError
+        It is no whole file of ops, or of a newer version.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            about = json.loads(arrays["about"].tobytes())
+            if about["rmqueue ops"] > OPS_FILE:
+                raise TraceError(
+                    f"{path}: ops of version {about['rmqueue ops']}, and this rmqueue "
+                    f"knows {OPS_FILE}: install a newer one"
+                )
+            streams = [
+                Stream(name, as_ops(arrays[f"ops {i}"]), arrays[f"blocks {i}"])
+                for i, name in enumerate(about["streams"])
+            ]
+    except OSError as error:
+        raise TraceError(
+            f"{path}: cannot be read: {error.strerror or 'no .npz file'}"
+        ) from None
+    except (ValueError, TypeError, KeyError, EOFError) as error:
+        raise TraceError(f"{path}: no whole file of ops ({error})") from None
+    except (zipfile.BadZipFile, zlib.error) as error:
+        raise TraceError(f"{path}: no whole file of ops ({error})") from None
+    return streams, about

@@ -120,7 +120,10 @@ class Registry:
                 record: TraceReader = accepting[0].record
                 return record
         readers = ", ".join(self.names(kind)) or "none is installed"
-        raise UsageError(f"{path}: no trace reader accepts this recording ({readers})")
+        raise UsageError(
+            f"{path}: no trace reader accepts this recording ({readers}): "
+            f"{_what_is(path)}"
+        )
 
     def names(self, kind: str) -> tuple[str, ...]:
         """Return the names of all records of a kind; loads every plugin."""
@@ -180,6 +183,21 @@ class Registry:
             if failure.provenance.entry_point == name:
                 raise PluginError(str(failure))
         return UnknownNameError(kind, name, self.names(kind))
+
+
+def _what_is(path: Path) -> str:
+    """Say what a path is that no reader accepts."""
+    try:
+        if path.is_dir():
+            names = sorted(child.name for child in path.iterdir())
+            return f"it is a folder with {', '.join(names[:5]) or 'nothing in it'}"
+        if not path.is_file():
+            return "there is no such file"
+        with path.open("rb") as file:
+            begin = file.read(24)
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    return f"it begins with {begin!r}" if begin else "it is empty"
 
 
 def duplicate_message(kind: str, name: str, entries: Iterable[Entry]) -> str:

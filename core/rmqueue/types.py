@@ -6,7 +6,7 @@ never behaviour of the framework, so a plugin can be read without knowing core.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from rmqueue.trace.records import ZoneState as ZoneState
 if TYPE_CHECKING:
     from rmqueue.config import ZoneConfig
     from rmqueue.results import Comparison
+    from rmqueue.trace.chunks import Chunk
 
 #: Longer than any run [ps].
 ENDLESS_PS = 1 << 60
@@ -210,6 +211,9 @@ class TraceReader:
     evidence : callable or None
         ``evidence(path) -> Evidence``; raises as `read`.  None: the format does not say
         enough to follow a recording event by event.
+    chunks : callable or None
+        ``chunks(path) -> iterator of Chunk``: the trace in pieces, however long it is;
+        raises as `read`.  None: only whole recordings can be read.
     """
 
     name: str
@@ -217,6 +221,7 @@ class TraceReader:
     accepts: Callable[[Path], bool]
     read: Callable[[Path], Recording]
     evidence: Callable[[Path], Evidence] | None = None
+    chunks: Callable[[Path], Iterator[Chunk]] | None = None
 
 
 @dataclass(frozen=True)

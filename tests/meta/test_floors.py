@@ -26,13 +26,15 @@ FLOORS = {
     9: "errors procfs results trace trace.chunks trace.events trace.records types",
     10: "diagnosis hookspecs output record_settings record_wakeups trace.score "
     "trace.takes tracefs validation",
-    11: "loader record_drain record_scan record_script registry trace.lookahead",
+    11: "loader record_drain record_scan record_script registry trace.columns "
+    "trace.lookahead trace.merge trace.survey",
     12: "config cost experiment_file measures metrics ops record_about record_child "
-    "request runner storage",
+    "request runner storage trace.requests trace_source",
     13: "binding record restore trace.twin zone zone_view",
     14: "experiment outcomes runs sensitivity simulation start step_start testing "
     "testing.golden trace.predict trace.resync",
-    15: "compare export grid listing progress record_command report verify",
+    15: "compare export grid listing progress record_command report trace_command "
+    "trace_import trace_report verify",
     16: ". cli",
 }
 FLOOR_OF = {

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rmqueue.hookspecs import hookimpl
+from rmqueue.trace.chunks import Chunk
 from rmqueue.types import Evidence, Recording, TraceReader
+
+#: Readers of single files, which are no recordings: their forms and summaries.
+FILES = {
+    "tracefs": "Text of tracefs' file 'trace'; also .xz, .gz, .zst.",
+    "trace-cmd": "Text of 'trace-cmd report'; also .xz, .gz, .zst.",
+    "perf-script": "Text of 'perf script'; also .xz, .gz, .zst.",
+    "parquet": "Columns that 'rmqueue trace import' wrote.",
+}
 
 
 def _accepts(path: Path) -> bool:
@@ -26,8 +36,43 @@ def _evidence(path: Path) -> Evidence:
     return read_evidence(path)
 
 
+def _folder_chunks(path: Path) -> Iterator[Chunk]:
+    from rmqueue_plugins.readers.traces import folder_chunks
+
+    return folder_chunks(path)
+
+
+def _accepts_file(name: str) -> Callable[[Path], bool]:
+    def accepts(path: Path) -> bool:
+        from rmqueue_plugins.readers.traces import accepts
+
+        return accepts(name, path)
+
+    return accepts
+
+
+def _read_file(path: Path) -> Recording:
+    from rmqueue_plugins.readers.traces import no_state
+
+    return no_state(path)
+
+
+def _chunks(path: Path) -> Iterator[Chunk]:
+    from rmqueue_plugins.readers.traces import chunks
+
+    return chunks(path)
+
+
 @hookimpl
 def rmqueue_trace_readers() -> list[TraceReader]:
-    """Offer the reader of tracefs recordings; its modules load on first use."""
-    summary = "Folder with tracefs text (kmem events) and the exact state at its start."
-    return [TraceReader("tracefs", summary, _accepts, _read, _evidence)]
+    """Offer all readers; their modules load on first use."""
+    summary = "Folder with a trace of kmem events and the exact state at its start."
+    return [
+        TraceReader(
+            "recording", summary, _accepts, _read, _evidence, chunks=_folder_chunks
+        ),
+        *(
+            TraceReader(name, words, _accepts_file(name), _read_file, chunks=_chunks)
+            for name, words in FILES.items()
+        ),
+    ]

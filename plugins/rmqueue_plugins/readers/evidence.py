@@ -13,7 +13,7 @@ from rmqueue_plugins.readers.recording import (
 )
 from rmqueue_plugins.readers.requests import known_types
 from rmqueue_plugins.readers.state import read_end, read_start
-from rmqueue_plugins.readers.tracefs import parse, read_text
+from rmqueue_plugins.readers.traces import read_trace
 
 #: First kernels that a strategy reproduces.  The cure of 6.15 went into stable 6.12.
 _STRATEGIES = (
@@ -49,7 +49,7 @@ def read_evidence(folder: Path) -> Evidence:
     name = take(about, "name", str, str(folder / ABOUT))
     start = read_start(folder, about)
     path = need(folder, TRACES)
-    trace = parse(read_text(path), str(path))
+    trace = read_trace(path)
     events = choose_window(trace, about)
     return Evidence(
         name=name,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rmqueue.errors import TraceError
+from rmqueue.trace.columns import need_pyarrow
 
 #: Text that is looked at to tell the form of a file [bytes].
 HEAD_BYTES = 1 << 16
@@ -104,25 +105,6 @@ def _open(path: Path, how: str) -> Any:
     if how == "zstd":
         return need_pyarrow(path).input_stream(str(path), compression="zstd")
     return path.open("rb", buffering=0)
-
-
-def need_pyarrow(path: Path) -> Any:
-    """Return pyarrow, which only Parquet and zstd need.
-
-    Raises
-    ------
-    TraceError
-        It is not installed.
-    """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise TraceError(
-            f"{path}: Parquet and zstd need pyarrow ({error}): "
-            "pip install 'rmqueue[trace]'"
-        ) from None
-    return pyarrow
 
 
 def read_text(path: Path) -> bytes:

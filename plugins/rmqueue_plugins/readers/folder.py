@@ -16,7 +16,12 @@ from rmqueue.errors import TraceError
 from rmqueue_plugins.readers.tracefs import read_text
 
 ABOUT = "recording.json"
-TRACES = ("trace.txt.xz", "trace.txt")
+#: The trace, in any form that is read; the first that is there counts.
+TRACES = (
+    *("trace.txt.xz", "trace.txt", "trace.txt.zst", "trace.txt.gz"),
+    *("trace-cmd-report.txt.xz", "trace-cmd-report.txt"),
+    *("perf-script.txt.xz", "perf-script.txt", "trace.parquet"),
+)
 STATES = ("state-start.json.xz", "state-start.json")
 END_STATES = ("state-end.json.xz", "state-end.json")
 PAGES = "pages-start.npz"
@@ -34,7 +39,7 @@ def need(folder: Path, names: tuple[str, ...]) -> Path:
     path = find(folder, names)
     if path is None:
         raise TraceError(
-            f"{folder}: no {' or '.join(names)}: a recording folder holds {ABOUT}, "
+            f"{folder}: no {' or '.join(names[:2])}: a recording folder holds {ABOUT}, "
             f"{STATES[0]}, {PAGES} and {TRACES[0]} (or {TRACES[1]})"
         )
     return path

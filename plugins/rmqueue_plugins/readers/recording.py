@@ -25,7 +25,7 @@ from rmqueue_plugins.readers.folder import (
 )
 from rmqueue_plugins.readers.requests import convert
 from rmqueue_plugins.readers.state import read_end_free, read_start
-from rmqueue_plugins.readers.tracefs import parse, read_text
+from rmqueue_plugins.readers.traces import read_trace
 
 FIRST_MARK, LAST_MARK = "RMQ SNAP_start", "RMQ SNAP_end"
 #: More takes than this of pages in use, and trace and state do not belong together.
@@ -71,7 +71,7 @@ def convert_folder(folder: Path) -> Recording:
     name = take(about, "name", str, str(folder / ABOUT))
     start = read_start(folder, about)
     path = need(folder, TRACES)
-    trace = parse(read_text(path), str(path))
+    trace = read_trace(path)
     events = choose_window(trace, about)
     zones = convert(events, start, read_end_free(folder, start.max_pfn))
     _refuse(zones, trace)
