@@ -20,6 +20,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from rmqueue.errors import RmqueueError, UsageError
+from rmqueue.record_command import record
 from rmqueue.trace_command import app as trace_app
 
 #: Exit statuses beside those of `rmqueue.errors`: an error of ours, Ctrl-C.
@@ -161,6 +162,10 @@ def verify(
     from rmqueue.verify import verify_folder
 
     raise typer.Exit(verify_folder(folder, quiet))
+
+
+# what follows COMMAND belongs to it, with or without the dashes before
+app.command(context_settings={"allow_interspersed_args": False})(record)
 
 
 def split_names(names: str | None) -> tuple[str, ...]:

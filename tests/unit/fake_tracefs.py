@@ -226,6 +226,14 @@ def nothing_is_left(kernel: FakeKernel) -> None:
     assert os.listdir(kernel.root.parent) == ["kernel"]
 
 
+def wait_for(path: Path, seconds: float = 60) -> None:
+    """Wait until a command has written its pid."""
+    give_up = time.monotonic() + seconds
+    while not (path.exists() and path.read_text().endswith("\n")):
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+
 def lead_to(programs: Path, root: Path) -> tuple[Any, Any]:
     """`os.mkdir` and `os.rmdir` that leave instances below a folder to programs."""
     mkdir, rmdir = os.mkdir, os.rmdir
