@@ -121,8 +121,8 @@ class Registry:
                 return record
         readers = ", ".join(self.names(kind)) or "none is installed"
         raise UsageError(
-            f"{path}: no trace reader accepts this recording ({readers}): "
-            f"{_what_is(path)}"
+            f"{path}: no trace reader accepts this recording: {_what_is(path)}; "
+            f"'rmqueue plugins' says what they read ({readers})"
         )
 
     def names(self, kind: str) -> tuple[str, ...]:

@@ -77,8 +77,9 @@ def facts(found: Survey, name: str) -> Iterator[str]:
 
 def tables(found: Survey) -> Iterator[Table]:
     """All tables."""
+    names = dict(enumerate(EVENT_NAMES))
     kinds = sorted(found.kinds.items())
-    rows = [(EVENT_NAMES[kind], f"{count:,}") for kind, count in kinds]
+    rows = [(names.get(kind, f"kind {kind}"), f"{n:,}") for kind, n in kinds]
     yield Table("events", ("event", "events"), rows)
     rows = [(str(cpu), f"{count:,}") for cpu, count in sorted(found.cpus.items())]
     yield Table("CPUs", ("CPU", "events"), rows)

@@ -82,6 +82,7 @@ def write_columns(
             compression="zstd",
             use_dictionary=[name for name in _names() if name not in _RISING],
             column_encoding=dict.fromkeys(_RISING, "DELTA_BINARY_PACKED"),
+            write_page_checksum=True,
         ) as writer,
     ):
         for events in _groups(map(about.heed, chunks)):
@@ -100,9 +101,10 @@ def read_columns(path: Path) -> Iterator[Chunk]:
     """
     pyarrow = need_pyarrow(path)
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            about = _checked(path, file.metadata.metadata or {}, file.schema_arrow)
-            yield from _chunks(file, about)
+        with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
+            about = _checked(path, file.metadata.metadata or {})
+            _check_columns(path, file.schema_arrow, pyarrow)
+            yield from _chunks(path, file, about)
     except pyarrow.ArrowException as error:
         words = " ".join(str(error).split())
         raise TraceError(
@@ -111,19 +113,6 @@ def read_columns(path: Path) -> Iterator[Chunk]:
     except OSError as error:
         why = error.strerror or " ".join(str(error).split())
         raise TraceError(f"{path}: cannot be read ({why})") from None
-
-
-def read_about(path: Path) -> dict[str, Any]:
-    """Return what a file of ours says of itself; raises as `read_columns`."""
-    pyarrow = need_pyarrow(path)
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            return _checked(path, file.metadata.metadata or {}, file.schema_arrow)
-    except (pyarrow.ArrowException, OSError) as error:
-        words = " ".join(str(error).split())
-        raise TraceError(
-            f"{path}: no whole Parquet file ({words}): import the trace again"
-        ) from None
 
 
 def _names() -> tuple[str, ...]:
@@ -186,9 +175,7 @@ class _About:
 _COUNTED = ("events", "lines", "others", "nr_broken")
 
 
-def _checked(
-    path: Path, metadata: Mapping[bytes, bytes], schema: Any
-) -> dict[str, Any]:
+def _checked(path: Path, metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
     """Return our metadata, if the file is ours and of a version that we know."""
     if KEY not in metadata:
         raise TraceError(
@@ -204,40 +191,57 @@ def _checked(
                 f"{version}, and this rmqueue knows schema {SCHEMA}: install a newer "
                 "one, or import the trace again"
             )
-        _ = [about[key] for key in ("about", "marks", "broken", "lost", *_COUNTED)]
-    except (ValueError, KeyError, TypeError) as error:
+        return {
+            **{name: int(about[name]) for name in _COUNTED},
+            "about": {str(key): str(word) for key, word in about["about"].items()},
+            "marks": [(int(index), str(text)) for index, text in about["marks"]],
+            "broken": [
+                BrokenLine(int(line), str(text), str(reason))
+                for line, text, reason in about["broken"]
+            ],
+            "lost": [(int(line), str(text)) for line, text in about["lost"]],
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TraceError(
             f"{path}: its metadata are damaged ({type(error).__name__}: {error}): "
             "import the trace again"
         ) from None
-    missing = [name for name in _names() if name not in schema.names]
-    if missing:
-        raise TraceError(
-            f"{path}: the columns {', '.join(missing)} are missing: import the trace "
-            "again"
-        )
-    return about
 
 
-def _chunks(file: Any, about: Mapping[str, Any]) -> Iterator[Chunk]:
+def _check_columns(path: Path, schema: Any, pyarrow: Any) -> None:
+    """Refuse a file whose columns are not those of `EVENTS`."""
+    for name in _names():
+        wanted = pyarrow.from_numpy_dtype(EVENTS[name])
+        at = schema.get_field_index(name)
+        if at < 0 or schema.field(at).type != wanted:
+            found = f"found {schema.field(at).type}" if at >= 0 else "it is missing"
+            raise TraceError(
+                f"{path}: column {name!r} must be {wanted}, {found}: import the trace "
+                "again"
+            )
+
+
+def _chunks(path: Path, file: Any, about: Mapping[str, Any]) -> Iterator[Chunk]:
     """Rows with the marks that belong to them; everything else on the first chunk."""
-    marks = [(int(index), str(text)) for index, text in about["marks"]]
     rest: dict[str, Any] = {
-        "lines": about["lines"],
-        "others": about["others"],
-        "nr_broken": about["nr_broken"],
-        "broken": tuple(BrokenLine(*line) for line in about["broken"]),
-        "lost": tuple((int(line), str(text)) for line, text in about["lost"]),
-        "about": about["about"],
+        **{name: about[name] for name in ("lines", "others", "nr_broken", "about")},
+        **{name: tuple(about[name]) for name in ("broken", "lost")},
     }
     first = 0
     for batch in file.iter_batches(READ_ROWS, columns=list(_names())):
         events = np.empty(batch.num_rows, EVENTS)
         for name in _names():
-            events[name] = batch.column(name).to_numpy(zero_copy_only=False)
+            column = batch.column(name)
+            if column.null_count:
+                raise TraceError(f"{path}: column {name!r} holds nothing in some rows")
+            events[name] = column.to_numpy(zero_copy_only=False)
         last = first + len(events)
-        here = [(index - first, text) for index, text in marks if first <= index < last]
-        yield Chunk(events=events, marks=tuple(here), **rest)
+        marks = tuple(
+            (index - first, text)
+            for index, text in about["marks"]
+            if first <= index < last
+        )
+        yield Chunk(events=events, marks=marks, **rest)
         rest, first = {}, last
     if rest:
         yield Chunk(events=np.empty(0, EVENTS), **rest)

@@ -57,7 +57,8 @@ def merged(sources: Sequence[Source]) -> Iterator[Chunk]:
     Yields
     ------
     Chunk
-        Numbers of lines go on from file to file, as if they were one text.
+        Numbers of lines go on from file to file: those of a file begin behind the last
+        event of the one before.
 
     Raises
     ------

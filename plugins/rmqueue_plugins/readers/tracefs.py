@@ -286,7 +286,7 @@ class _Text:
             f"{self.name}: line {self.first.line}: {self.first.reason}, found "
             f"{excerpt(self.first.text)}; {self.nr_broken} of {self.lines} lines are "
             "broken: give the text of tracefs' 'trace' file, of 'trace-cmd report' or "
-            "of 'perf script', written with the default options"
+            "of 'perf script', written with the default options, of Linux 6.1 or later"
         )
 
     def _refuse_long(self, begin: bytes) -> None:
