@@ -97,7 +97,10 @@ def convert_to_ops(path: Path, out: Path) -> None:
     """
     check_writable(out)
     source = open_trace(path)
-    about: dict[str, Any] = {"rmqueue": version("rmqueue"), "source": source.provenance()}
+    about: dict[str, Any] = {
+        "rmqueue": version("rmqueue"),
+        "source": source.provenance(),
+    }
     streams, notes = _recorded(source) if source.path.is_dir() else _requested(source)
     if not any(len(stream.ops) for stream in streams):
         raise TraceError(f"{source.path}: nothing is requested in this trace")
