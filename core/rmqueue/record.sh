@@ -161,7 +161,7 @@ rmq_start_reader() {
         trap '' INT TERM HUP
         cat "$rmq_instance/trace_pipe" &
         echo $! >"$rmq_work/.reader"
-        wait $!
+        { wait $!; } 2>/dev/null
     ) | (
         trap '' INT TERM HUP
         exec $rmq_pack >"$rmq_work/$rmq_trace"
@@ -182,7 +182,7 @@ rmq_is_empty() {
     return 0
 }
 
-# From 6.1 on the reader ends by itself when tracing is off; before, it waits for ever.
+# The reader waits for ever where the kernel does not tell it that tracing is off.
 rmq_finish_reader() {
     read -r rmq_reader <"$rmq_work/.reader"
     rmq_try=1
