@@ -21,8 +21,9 @@ FLOORS = {
     4: "mm.fallback",
     5: "mm.page_alloc",
     6: "mm.pcp",
-    7: "mm.boot mm.check mm.check_lists mm.check_pages mm.checkpoint mm.replay",
-    8: "mm.population mm.reclaim mm.single mm.smp mm.strategy",
+    7: "mm.boot mm.check mm.check_lists mm.check_pages mm.checkpoint mm.replay "
+    "mm.surgery",
+    8: "mm.follow mm.population mm.reclaim mm.smp mm.strategy",
     9: "errors procfs results trace trace.chunks trace.events trace.records types",
     10: "diagnosis hookspecs output record_settings record_wakeups trace.score "
     "trace.takes tracefs validation",
@@ -32,7 +33,7 @@ FLOORS = {
     "request runner storage trace.requests trace_source",
     13: "binding record restore trace.twin zone zone_view",
     14: "experiment outcomes runs sensitivity simulation start step_start testing "
-    "testing.golden trace.predict trace.resync",
+    "testing.golden trace.plan trace.predict trace.resync",
     15: "compare export grid listing progress record_command report trace_command "
     "trace_import trace_report verify",
     16: ". cli",

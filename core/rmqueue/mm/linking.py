@@ -10,7 +10,9 @@ from __future__ import annotations
 import ctypes
 from typing import Any, cast
 
-from numba import _dynfunc
+from llvmlite import ir
+from numba import _dynfunc, types
+from numba.core import config
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager, register_pass
@@ -19,6 +21,7 @@ from numba.core.typed_passes import (
     NativeLowering,
     NopythonRewrites,
 )
+from numba.extending import intrinsic
 
 
 class BrickLibrary(JITCodeLibrary):  # type: ignore[misc]
@@ -111,6 +114,34 @@ def _lowering_into(library: type[Any], name: str) -> type[CompilerBase]:
             return [manager]
 
     return Compiler
+
+
+def function_slots(function_type: Any) -> tuple[Any, Any]:
+    """Make ``keep(address, function)`` and ``get(address) -> function``.
+
+    A first-class function is three addresses; they may lie in memory like any other.
+    """
+    if config.DISABLE_JIT:
+        kept: dict[int, Any] = {}
+        return kept.__setitem__, kept.__getitem__
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def keep(typingctx: Any, address: Any, function: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            builder.store(args[1], builder.inttoptr(args[0], ir.PointerType()))
+            return context.get_dummy_value()
+
+        return types.void(types.int64, function_type), codegen
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def get(typingctx: Any, address: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            pointer = builder.inttoptr(args[0], ir.PointerType())
+            return builder.load(pointer, typ=context.get_value_type(function_type))
+
+        return function_type(types.int64), codegen
+
+    return keep, get
 
 
 BrickCompiler = _lowering_into(BrickLibrary, "rmqueue_brick_lowering")

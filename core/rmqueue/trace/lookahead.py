@@ -223,15 +223,15 @@ class Uses:
         self._takes = np.isin(events["kind"], (LOCKED, FALLBACK))
         self._owner, self._page, self._end_free = owner, page, end_free
 
-    def was_free(self, pfn: int, at: int) -> bool:
-        """Whether a page must be in the free lists after an event.
+    def has_left(self, pfn: int, at: int) -> bool:
+        """Whether a page cannot be in the free lists after an event.
 
-        It is if what happens to it next is that it is taken from them, or if nothing
-        does and it is in them at the end; without a recorded end it then counts as not.
+        It is not if what happens to it next is anything but that it is taken from them,
+        or if nothing does and it is not in them at the end.
         """
         first, last = np.searchsorted(self._page, (pfn, pfn + 1)).tolist()
         after = first + int(np.searchsorted(self._owner[first:last], at, "right"))
         if after < last:
-            return bool(self._takes[self._owner[after]])
+            return not self._takes[self._owner[after]]
         end = self._end_free
-        return end is not None and pfn < len(end) and bool(end[pfn])
+        return end is not None and not (pfn < len(end) and end[pfn])

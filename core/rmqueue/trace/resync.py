@@ -9,15 +9,19 @@ the page is taken out by force.  Whatever mends it, a miss stays a miss.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rmqueue.mm import single
+import numpy.typing as npt
+
+from rmqueue.mm import surgery
 from rmqueue.mm.mmzone import RMQUEUE_NORMAL, RMQUEUE_STEAL
-from rmqueue.trace.twin import Guess, TwinZone
+from rmqueue.trace.twin import TwinZone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: First page, absolute, and order.
+Block = tuple[int, int]
 #: Guesses about pages that left the lists unseen, per miss.
 MOST_SILENT = 2000
 
@@ -43,55 +47,64 @@ class Request:
     order: int
     mt: int
     kind: str
-    head: tuple[int, int] | None = None
+    head: Block | None = None
 
     def holds(self, pfn: int, order: int) -> bool:
         """Whether a block and the request have a page in common."""
         return pfn < self.pfn + (1 << self.order) and self.pfn < pfn + (1 << order)
 
 
-class InFlight:
-    """Blocks that are freed but not yet in the lists of a zone."""
+@dataclass(frozen=True)
+class Guess:
+    """What the model would do with a request.
 
-    def __init__(self) -> None:
-        self.blocks: dict[int, tuple[int, int]] = {}
-        self._next = -1
+    Attributes
+    ----------
+    pfn : int
+        The page, absolute; -1: none.
+    kind : str
+        As of `Request`, or ``"none"``.
+    mode : int
+        What the batch remembered before.
+    """
 
-    def defer(self, pfn: int, order: int) -> None:
-        """Keep a block away from the lists until it is needed."""
-        self.blocks[self._next] = (pfn, order)
-        self._next -= 1
-
-    def land(self, zone: TwinZone, key: int) -> None:
-        """Put a block on the lists, if it is still in flight."""
-        if key in self.blocks:
-            zone.do(single.give, *self.blocks.pop(key), -1)
+    pfn: int
+    kind: str
+    mode: int
 
 
 class Resync:
-    """Mends a zone of the model.
+    """Mends one zone of the model.
 
     Parameters
     ----------
     zone : TwinZone
         The zone.
-    flying : InFlight
-        Its frees in flight.
-    was_free : callable or None
-        ``was_free(pfn, at)``: whether a page must be in the free lists after an event;
-        None: no look-ahead, so that nothing can be said of it.
+    ask : callable
+        ``ask(mode, keep) -> Guess``: asks for the block of the present request again;
+        a right guess may be kept.
+    landed : ndarray of uint8
+        For each event whether its free has taken effect.
+    has_left : callable or None
+        ``has_left(pfn, at)``: whether a page cannot be in the free lists after an
+        event; None: no look-ahead, so that nothing can be said of it.
     """
 
     def __init__(
         self,
         zone: TwinZone,
-        flying: InFlight,
-        was_free: Callable[[int, int], bool] | None,
+        ask: Callable[[int, bool], Guess],
+        landed: npt.NDArray[Any],
+        has_left: Callable[[int, int], bool] | None,
     ) -> None:
-        self.zone, self.flying, self.was_free = zone, flying, was_free
+        self.zone, self.ask, self.landed, self.has_left = zone, ask, landed, has_left
         self.last_wrong = -1
+        #: Blocks kept away from the lists until they are needed.
+        self.deferred: list[Block] = []
 
-    def mend(self, request: Request, guess: Guess, mode: int) -> tuple[str, int]:
+    def mend(
+        self, request: Request, guess: Guess, flying: dict[int, Block]
+    ) -> tuple[str, int]:
         """Make the zone give the recorded block.
 
         Parameters
@@ -100,8 +113,8 @@ class Resync:
             What the kernel did.
         guess : Guess
             What the zone would have done; it has been undone.
-        mode : int
-            What the batch remembered at the request.
+        flying : dict of int to (int, int)
+            Blocks that are freed but not yet in the lists, by event.
 
         Returns
         -------
@@ -111,9 +124,10 @@ class Resync:
         mode : int
             What the batch remembers now.
         """
+        mode = guess.mode
         previous, self.last_wrong = self.last_wrong, guess.pfn
-        if self.flying.blocks:
-            guess = self._land_early(request, mode)
+        if flying or self.deferred:
+            guess = self._land_early(request, flying, mode)
             if guess.pfn == request.pfn:
                 return "order_inferred", guess.mode
         if 0 <= guess.pfn == previous and self._defer(request, guess):
@@ -129,6 +143,12 @@ class Resync:
         how = self._force(request, guess)
         return how, RMQUEUE_STEAL if request.kind == "steal" else RMQUEUE_NORMAL
 
+    def land_deferred(self) -> None:
+        """Put everything on the lists that was kept away."""
+        for pfn, order in self.deferred:
+            self.zone.change(surgery.GIVE, pfn, order, -1)
+        self.deferred.clear()
+
     def cause(self, request: Request, guess: Guess) -> str:
         """Say what is wrong with a page that was predicted."""
         wanted = self.zone.free_block(request.pfn)
@@ -137,61 +157,93 @@ class Resync:
         if guess.kind != request.kind:
             return "kind"
         given = self.zone.free_block(guess.pfn)
-        if self.was_free is not None and not self.was_free(guess.pfn, request.at):
+        if self.has_left is not None and self.has_left(guess.pfn, request.at):
             return "silent take"
         if given and self._on_one_list(given, wanted):
             return "list order"
         return "other list"
 
-    def _on_one_list(self, one: tuple[int, int], other: tuple[int, int]) -> bool:
+    def _on_one_list(self, one: Block, other: Block) -> bool:
         """Whether two free blocks are on the same list."""
         same_order = one[1] == other[1]
         return same_order and self.zone.list_of(one[0]) == self.zone.list_of(other[0])
 
     def _retry(self, request: Request, mode: int) -> Guess:
-        """Guess again; a wrong guess is undone."""
-        guess = self.zone.guess(request.order, request.mt, mode)
-        if guess.pfn == request.pfn:
-            self.zone.keep()
-        else:
+        """Guess again; a right guess is kept, a wrong one undone.
+
+        A kept guess has the mode afterwards.
+        """
+        guess = self.ask(mode, True)
+        if guess.pfn != request.pfn:
             self.zone.undo()
         return guess
 
-    def _land_early(self, request: Request, mode: int) -> Guess:
+    def _land_early(
+        self, request: Request, flying: dict[int, Block], mode: int
+    ) -> Guess:
         """Let the frees in flight land first: all, or what the kernel then took."""
-        flying = self.flying
-        for pfn, order in flying.blocks.values():
-            self.zone.attempt(single.give, pfn, order, -1)
-        guess = self.zone.guess(request.order, request.mt, mode)
+        everything = [*flying.values(), *self.deferred]
+        for pfn, order in everything:
+            self.zone.attempt(surgery.GIVE, pfn, order, -1)
+        guess = self.ask(mode, False)
         self.zone.undo()
-        needed = list(flying.blocks)
+        landing = everything
         if guess.pfn != request.pfn:
-            needed = [k for k in needed if request.holds(*flying.blocks[k])]
-        for key in needed:
-            flying.land(self.zone, key)
+            landing = [block for block in everything if request.holds(*block)]
+        for block in landing:
+            self.zone.change(surgery.GIVE, *block, -1)
+        self.deferred = [block for block in self.deferred if block not in landing]
+        for event, block in flying.items():
+            self.landed[event] |= block in landing
         return self._retry(request, mode)
 
     def _defer(self, request: Request, guess: Guess) -> bool:
-        """Keep the block away that was predicted in vain a second time."""
-        block = self.zone.free_block(guess.pfn)
-        if block is None or request.holds(*block):
+        """Keep away what was predicted in vain a second time, and what goes with it."""
+        blocks = self._in_front(request, guess)
+        if not blocks or any(request.holds(*block) for block in blocks):
             return False
-        self.zone.do(single.carve, *block)
-        self.flying.defer(*block)
+        for block in blocks:
+            self.zone.change(surgery.CARVE, *block)
+        self.deferred += blocks
         return True
+
+    def _in_front(self, request: Request, guess: Guess) -> list[Block]:
+        """Blocks that the kernel would have taken before the one that it took.
+
+        Those before it on its list, or on the lists of smaller blocks; if it is of
+        another kind altogether, or look-ahead knows better, only the block predicted.
+        """
+        zone = self.zone
+        given, taken = zone.free_block(guess.pfn), zone.free_block(request.pfn)
+        if given is None:
+            return []
+        if self.has_left or taken is None or guess.kind != request.kind:
+            return [given]
+        if request.kind == "claim":
+            return [given]
+        mt = zone.list_of(given[0])
+        if mt != zone.list_of(taken[0]) or given[1] > taken[1]:
+            return [given]
+        before: list[Block] = []
+        for order in range(given[1], taken[1]):
+            before += [(pfn, order) for pfn in zone.free_list(order, mt)]
+        if given[1] == taken[1]:
+            pfns = zone.free_list(given[1], mt)
+            before = [(pfn, given[1]) for pfn in pfns[: pfns.index(taken[0])]]
+        return before
 
     def _remove(self, request: Request, guess: Guess) -> bool:
         """Take out what must have left the lists unseen, around a page predicted."""
-        if self.was_free is None or guess.pfn < 0:
+        if self.has_left is None or guess.pfn < 0:
             return False
         block = self.zone.free_block(guess.pfn)
-        if block is None or self.was_free(guess.pfn, request.at):
+        if block is None or not self.has_left(guess.pfn, request.at):
             return False
         for order in range(block[1], request.order - 1, -1):
             first = guess.pfn >> order << order
             pages = range(first, first + (1 << order))
-            if not any(self.was_free(page, request.at) for page in pages):
-                self.zone.do(single.carve, first, order)
+            if all(self.has_left(page, request.at) for page in pages):
+                self.zone.change(surgery.CARVE, first, order)
                 return True
         return False
 
@@ -201,20 +253,18 @@ class Resync:
         block = zone.free_block(request.pfn)
         if block is not None and block[1] >= request.order:
             if self._same_list(request, guess, block):
-                zone.do(single.rotate, block[0])
+                zone.change(surgery.ROTATE, block[0])
                 how = "rotated"
             elif request.head is not None:
                 self._take_over(*request.head, request)
             elif request.kind == "claim" and (
                 zone.pageblock_type(request.pfn) != request.mt
             ):
-                zone.do(single.take_over, block[0], request.mt, 1)
-        zone.do(single.carve, request.pfn, request.order)
+                zone.change(surgery.TAKE_OVER, block[0], request.mt, 1)
+        zone.change(surgery.CARVE, request.pfn, request.order)
         return how
 
-    def _same_list(
-        self, request: Request, guess: Guess, block: tuple[int, int]
-    ) -> bool:
+    def _same_list(self, request: Request, guess: Guess, block: Block) -> bool:
         """Whether only the order of a list was wrong."""
         if guess.pfn < 0 or guess.kind != request.kind or request.kind == "claim":
             return False
@@ -225,4 +275,4 @@ class Resync:
         """Move the block that the kernel's trace says was stolen."""
         if self.zone.free_block(pfn) == (pfn, order):
             convert = int(request.kind == "claim")
-            self.zone.do(single.take_over, pfn, request.mt, convert)
+            self.zone.change(surgery.TAKE_OVER, pfn, request.mt, convert)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 #: A fallback: type asked for, type taken from, order asked for, order found, whether
 #: the pageblock has the type asked for afterwards (change_ownership).
@@ -22,14 +26,17 @@ class Score:
         Of these, given the recorded block without any help.
     first_miss : int
         Line of the trace with the first request that was not; 0: there is none.
-    batches, exact_batches : int
-        Batches, and those without a miss.
+    batches : int
+        Batches.
+    missed_batches : set of int
+        Those of them with a miss.
     misses : Counter of str
         Misses by what was wrong with the page predicted.
     mended : Counter of str
         Misses by what brought the model back to the recording.
     predicted, recorded : Counter of Fallback
-        Fallbacks.
+        Fallbacks; predicted are those of the last guess for each request, after what
+        mended a miss.
     drains, drains_elsewhere : int
         Pages drained, and those that went to another type than their pageblock's.
     """
@@ -38,7 +45,7 @@ class Score:
     exact: int = 0
     first_miss: int = 0
     batches: int = 0
-    exact_batches: int = 0
+    missed_batches: set[int] = field(default_factory=set)
     misses: Counter[str] = field(default_factory=Counter)
     mended: Counter[str] = field(default_factory=Counter)
     predicted: Counter[Fallback] = field(default_factory=Counter)
@@ -47,10 +54,28 @@ class Score:
     drains_elsewhere: int = 0
 
     @property
+    def exact_batches(self) -> int:
+        """Batches without a miss."""
+        return self.batches - len(self.missed_batches)
+
+    @property
     def exact_percent(self) -> float:
         """Share of `exact` in `pages` [%]."""
         return 100 * self.exact / self.pages if self.pages else 100.0
 
-    def claims(self, which: Counter[Fallback]) -> int:
-        """Fallbacks that changed the type of a pageblock."""
-        return sum(count for key, count in which.items() if key[4] == 1)
+
+def claims_of(fallbacks: Counter[Fallback]) -> int:
+    """Fallbacks that changed the type of a pageblock.
+
+    Examples
+    --------
+    >>> claims_of(Counter({(1, 0, 0, 0, 0): 5, (0, 1, 0, 9, 1): 2}))
+    2
+    """
+    return sum(count for key, count in fallbacks.items() if key[4] == 1)
+
+
+def count_fallbacks(*columns: npt.NDArray[Any]) -> Counter[Fallback]:
+    """Count fallbacks given as columns of equal length, in the order of `Fallback`."""
+    rows = zip(*(column.astype(np.int64).tolist() for column in columns), strict=True)
+    return Counter(rows)
