@@ -1,7 +1,8 @@
 """Reading text byte by byte, jitted: numbers, spaces, equal words.
 
 A text is an address, as everywhere in jitted code.  Without the JIT it is a `bytes`,
-since ctypes would take ten times as long.
+since ctypes would take ten times as long.  Functions are few and not small: numba takes
+20 ms for each, on every cold start.
 """
 
 from __future__ import annotations
@@ -15,30 +16,13 @@ byte: Any = load_u8 if ENABLED else operator.getitem
 
 #: More digits do not fit a number of the kernel's.
 _DIGITS = 15
-_SPACE = 32
 
 
-@jit(forceinline=True)
-def digits_back(text: Any, at: int) -> int:
-    """Begin of the decimal digits that end at a position."""
-    while 48 <= byte(text, at - 1) <= 57:
+@jit
+def back(text: Any, at: int, low: int, high: int) -> int:
+    """Begin of the bytes from `low` to `high` that end at a position."""
+    while low <= byte(text, at - 1) <= high:
         at -= 1
-    return at
-
-
-@jit(forceinline=True)
-def spaces_back(text: Any, at: int) -> int:
-    """Begin of the spaces that end at a position."""
-    while byte(text, at - 1) == _SPACE:
-        at -= 1
-    return at
-
-
-@jit(forceinline=True)
-def skip_spaces(text: Any, at: int, end: int) -> int:
-    """End of the spaces that begin at a position."""
-    while at < end and byte(text, at) == _SPACE:
-        at += 1
     return at
 
 
@@ -68,9 +52,9 @@ def number(text: Any, at: int, end: int, base: int) -> int:
 
 
 @jit
-def same(text: Any, at: int, other: Any, start: int, length: int) -> bool:
-    """Whether two texts agree over a length."""
+def same(text: Any, at: int, other: int, length: int) -> bool:
+    """Whether the same stands at two positions."""
     for i in range(length):  # noqa: SIM110 - numba has no generators
-        if byte(text, at + i) != byte(other, start + i):
+        if byte(text, at + i) != byte(text, other + i):
             return False
     return True

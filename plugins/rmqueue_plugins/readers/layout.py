@@ -70,17 +70,23 @@ LAYOUT: dict[int, tuple[Field, ...]] = {
     COMPACT_BEGIN: (),
     COMPACT_END: (),
 }
-#: Free space behind the words: whole words are compared.
-_PAD = 64
 
 
-def _tables() -> tuple[bytes, np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """Words one after the other, and the records that say where they are."""
+def tables_for(
+    words_at: int,
+) -> tuple[bytes, np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    """Words one after the other, and the records that say where they are.
+
+    Parameters
+    ----------
+    words_at : int
+        Where in the buffer of the text the words will be.
+    """
     words = bytearray()
 
     def add(word: str) -> int:
         words.extend(word.encode())
-        return len(words) - len(word)
+        return words_at + len(words) - len(word)
 
     names = (*EVENT_NAMES, "print")
     header = [len(names), add("MOVABLE"), add("TRANSHUGE"), 0]
@@ -94,7 +100,4 @@ def _tables() -> tuple[bytes, np.ndarray[tuple[int], np.dtype[np.int64]]]:
             fields += [add(key), len(key), form, slot, limit]
     assert names[PRINT] == "print"
     assert len(fields) % FIELD_WORDS == 0
-    return bytes(words) + bytes(_PAD), np.array(kinds + fields, np.int64)
-
-
-WORDS, TABLES = _tables()
+    return bytes(words), np.array(kinds + fields, np.int64)

@@ -14,85 +14,50 @@ from __future__ import annotations
 
 from typing import Any
 
-from rmqueue.mm.jit import jit
-from rmqueue_plugins.readers.bytescan import (
-    byte,
-    digits_back,
-    find,
-    number,
-    skip_spaces,
-    spaces_back,
-)
+from rmqueue.mm.jit import jit, store_i64
+from rmqueue_plugins.readers.bytescan import back, byte, number
 
-_FEWEST_FLAGS, _MOST_SECONDS = 4, 1 << 42
-_SPACE, _COLON, _DASH, _DOT, _SLASH, _OPEN, _CLOSE = 32, 58, 45, 46, 47, 91, 93
+#: Words of a row that a prefix fills.
+CPU, IRQ, TIME_US = range(3)
+_FEWEST_FLAGS, _MOST_CPU, _MOST_SECONDS = 4, 9999, 1 << 42
+_SPACE, _DASH, _DOT, _SLASH, _OPEN, _CLOSE = 32, 45, 46, 47, 91, 93
+_ZERO, _NINE, _FIRST_INK, _LAST_INK = 48, 57, 33, 126
 
 
 @jit
-def read_stamp(text: Any, colon: int, scan: Any) -> int:
-    """Read ``SEC.USEC`` in front of a colon; return where it begins, or -1."""
-    dot = colon - 7
-    if byte(text, dot) != _DOT:
-        dot = colon - 10  # nanoseconds
-        if byte(text, dot) != _DOT:
-            return -1
-        if number(text, colon - 3, colon, 10) < 0:
-            return -1
-    at = digits_back(text, dot)
-    seconds, fraction = number(text, at, dot, 10), number(text, dot + 1, dot + 7, 10)
-    if fraction < 0 or seconds < 0 or seconds > _MOST_SECONDS:
-        return -1
-    scan.time_us = seconds * 1_000_000 + fraction
-    return at
+def read_prefix(text: Any, colon: int, dashed: int, row: Any) -> bool:
+    """Read all that stands in front of an event, backwards from the colon.
 
-
-@jit
-def read_prefix(text: Any, colon: int, scan: Any) -> bool:
-    """Read all that stands in front of an event, backwards from the colon."""
-    stamp = read_stamp(text, colon, scan)
-    at = spaces_back(text, stamp)
-    if stamp < 0 or at == stamp:
+    Six digits of a second are microseconds, nine are nanoseconds.
+    """
+    dot = back(text, colon, _ZERO, _NINE) - 1
+    first = back(text, dot, _ZERO, _NINE)
+    at = back(text, first, _SPACE, _SPACE)
+    seconds, size = number(text, first, dot, 10), colon - dot
+    if byte(text, dot) != _DOT or (size != 7 and size != 10) or at == first:
         return False
-    scan.irq = 0
+    if seconds < 0 or seconds > _MOST_SECONDS:
+        return False
+    store_i64(row, TIME_US, seconds * 1_000_000 + number(text, dot + 1, dot + 7, 10))
+    irq = 0
     if byte(text, at - 1) != _CLOSE:
-        flags = at
-        while 33 <= byte(text, flags - 1) < 127:
-            flags -= 1
-        if at - flags < _FEWEST_FLAGS or byte(text, flags - 1) != _SPACE:
+        flags = back(text, at, _FIRST_INK, _LAST_INK)
+        irq = byte(text, flags + 2)
+        if at - flags < _FEWEST_FLAGS:
             return False
-        scan.irq = byte(text, flags + 2)
-        at = spaces_back(text, flags)
-        if byte(text, at - 1) != _CLOSE:
-            return False
-    cpu = digits_back(text, at - 1)
-    scan.cpu = number(text, cpu, at - 1, 10)
-    if scan.cpu < 0 or at - 1 - cpu > 4 or byte(text, cpu - 1) != _OPEN:
+        at = back(text, flags, _SPACE, _SPACE)
+    store_i64(row, IRQ, irq)
+    first = back(text, at - 1, _ZERO, _NINE)
+    cpu = number(text, first, at - 1, 10)
+    if byte(text, at - 1) != _CLOSE or byte(text, first - 1) != _OPEN:
         return False
-    at = spaces_back(text, cpu - 1)
-    return at < cpu - 1 and ends_in_pid(text, at, scan.dashed)
-
-
-@jit
-def ends_in_pid(text: Any, at: int, dashed: int) -> bool:
-    """Whether a task ends at a position, with its PID."""
-    pid = digits_back(text, at)
-    if pid < at and dashed == 0 and byte(text, pid - 1) == _SLASH:
-        at = pid - 1  # PID/TID
-        pid = digits_back(text, at)
-    before = _DASH if dashed else _SPACE
-    return bool(pid < at and byte(text, pid - 1) == before)
-
-
-@jit
-def find_name(text: Any, at: int, end: int, scan: Any) -> int:
-    """Where the event's name begins, behind prefix and time stamp, or -1."""
-    while at < end:
-        at = find(text, at, end, _COLON)
-        if (
-            at + 1 < end
-            and byte(text, at + 1) == _SPACE
-            and read_prefix(text, at, scan)
-        ):
-            return skip_spaces(text, at + 1, end)
-        at += 1
-    return -1
+    if cpu < 0 or cpu > _MOST_CPU:
+        return False
+    store_i64(row, CPU, cpu)
+    at = back(text, first - 1, _SPACE, _SPACE)
+    pid = back(text, at, _ZERO, _NINE)
+    if at == first - 1 or pid == at:
+        return False
+    if dashed == 0 and byte(text, pid - 1) == _SLASH:  # PID/TID
+        pid = back(text, pid - 1, _ZERO, _NINE)
+    return bool(byte(text, pid - 1) == (_DASH if dashed else _SPACE))

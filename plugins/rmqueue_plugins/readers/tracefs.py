@@ -23,6 +23,7 @@ from rmqueue.trace.events import (
     COMPACT_END,
     EVENT_NAMES,
     EVENTS,
+    FALLBACK,
     MARK,
     Events,
     Trace,
@@ -30,7 +31,7 @@ from rmqueue.trace.events import (
 from rmqueue_plugins.readers import scan as scanner
 from rmqueue_plugins.readers.files import form_of_text, opened
 from rmqueue_plugins.readers.files import read_text as read_text
-from rmqueue_plugins.readers.layout import LAYOUT, TABLES, WORDS
+from rmqueue_plugins.readers.layout import LAYOUT, tables_for
 
 #: Text handled at a time: with its rows it fits a last-level cache [bytes].
 BLOCK_BYTES = 1 << 20
@@ -177,11 +178,14 @@ class _Text:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.buffer = np.full(_PAD + LONGEST_LINE + BLOCK_BYTES + _PAD, 10, np.uint8)
-        self.rows = np.empty(_MOST_ROWS, EVENTS)
+        self.room = LONGEST_LINE + BLOCK_BYTES
+        words, self.tables = tables_for(_PAD + self.room + _PAD)
+        self.buffer = np.full(_PAD + self.room + _PAD + len(words) + _PAD, 10, np.uint8)
+        self.buffer[_PAD + self.room + _PAD :][: len(words)] = np.frombuffer(
+            words, np.uint8
+        )
+        self.rows = np.empty((_MOST_ROWS, scanner.ROW_WORDS), np.int64)
         self.notes = np.empty((_MOST_NOTES, scanner.NOTE_WORDS), np.int64)
-        self.values = np.empty(len(scanner.SLOTS), np.int64)
-        self.words = np.frombuffer(WORDS, np.uint8)
         self.scan = np.zeros(1, scanner.SCAN)
         self.scan["rows"], self.scan["most_rows"] = self.rows.ctypes.data, _MOST_ROWS
         self.scan["notes"] = self.notes.ctypes.data
@@ -192,7 +196,7 @@ class _Text:
 
     def read(self, file: IO[bytes]) -> Iterator[Chunk]:
         """Scan a file; what a block leaves of its last line goes before the next."""
-        room = self.buffer.data[_PAD:-_PAD]
+        room = self.buffer.data[_PAD : _PAD + self.room]
         kept, begun, more = 0, False, True
         while more:
             read = _fill(file, room[kept : kept + BLOCK_BYTES])
@@ -226,16 +230,14 @@ class _Text:
                 scan[name] = 0
             _scanner()(
                 self.buffer.ctypes.data if ENABLED else self.buffer.tobytes(),
-                self.words.ctypes.data if ENABLED else WORDS,
-                TABLES.ctypes.data,
-                self.values.ctypes.data,
+                self.tables.ctypes.data,
                 scan.ctypes.data,
             )
             found = self._found(int(scan["nr_notes"][0]))
             lines = int(scan["nr_lines"][0]) - found.remarks
             self._count(lines, found)
             yield Chunk(
-                events=self.rows[: scan["nr_rows"][0]].copy(),
+                events=_events(self.rows[: scan["nr_rows"][0]]),
                 marks=tuple(found.marks),
                 lines=lines,
                 others=int(scan["nr_others"][0]),
@@ -249,9 +251,9 @@ class _Text:
     def _found(self, count: int) -> _Found:
         """Turn the scanner's notes into what they mean."""
         found = _Found()
-        for reason, line, start, end, row, part in self.notes[:count].tolist():
+        for reason, line, start, end, what in self.notes[:count].tolist():
             if reason == scanner.MARKED:
-                found.marks.append((row, self._string(start, end).strip()))
+                found.marks.append((what, self._string(start, end).strip()))
                 continue
             text = self._string(start, min(end, start + 1000))
             if reason == scanner.NO_PREFIX and _LOST.search(text):
@@ -262,7 +264,7 @@ class _Text:
             else:
                 found.nr_broken += 1
                 if self.nr_broken + found.nr_broken <= KEPT:
-                    why = _reason(reason, row, part)
+                    why = _reason(reason, *divmod(what, 256))
                     found.broken.append(BrokenLine(line, text, why))
         return found
 
@@ -296,6 +298,18 @@ class _Text:
             f"{self.name}: line {line}: more than {LONGEST_LINE:,} bytes without a "
             f"line end, found {excerpt(text)}: a trace is lines of text"
         )
+
+
+def _events(rows: npt.NDArray[np.int64]) -> Events:
+    """Turn the scanner's rows into those of `EVENTS`."""
+    events = np.empty(len(rows), EVENTS)
+    values = dict(zip(scanner.SLOTS, rows.T, strict=True))
+    # what trace-cmd and perf print there is not the kernel's
+    less = values["fallback_order"] < values.pop("pageblock_order")
+    values["fragmenting"] = np.where(values["kind"] == FALLBACK, less, -1)
+    for name, column in values.items():
+        events[name] = column
+    return events
 
 
 def _fill(file: IO[bytes], room: memoryview) -> int:
