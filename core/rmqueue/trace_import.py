@@ -33,6 +33,7 @@ class Tally:
         self.source = source
         self.events = self.lines = self.others = self.nr_broken = 0
         self.broken: list[BrokenLine] = []
+        self.nr_lost = 0
         self.lost: list[tuple[int, str]] = []
 
     def chunks(self) -> Iterator[Chunk]:
@@ -44,7 +45,8 @@ class Tally:
             self.others += chunk.others
             self.nr_broken += chunk.nr_broken
             self.broken += chunk.broken[: SHOWN - len(self.broken)]
-            self.lost += chunk.lost
+            self.nr_lost += len(chunk.lost)
+            self.lost += chunk.lost[: SHOWN - len(self.lost)]
             yield chunk
 
     def words(self) -> Iterator[str]:
@@ -52,11 +54,13 @@ class Tally:
         path = self.source.path
         counts = [f"{self.events:,} events", f"{self.others:,} others left out"]
         counts.append(f"{self.nr_broken:,} broken lines")
-        lost = f"{len(self.lost):,} places" if self.lost else "nothing"
-        yield f"{path}: {', '.join(counts)}, {lost} lost"
+        lost = (
+            f"events lost in {self.nr_lost:,} places" if self.nr_lost else "none lost"
+        )
+        yield f"{path}: {', '.join(counts)}, {lost}"
         for broken in self.broken:
             yield f"  line {broken.line}: {broken.reason}: {broken.text.strip():.60}"
-        for line, text in self.lost[:SHOWN]:
+        for line, text in self.lost:
             yield f"  line {line}: {text.strip()}"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rmqueue.trace.events import ALLOC, EVENT_NAMES, FALLBACK, FREE, LOCKED
+from rmqueue.trace.events import ALLOC, EVENT_NAMES, FALLBACK, FREE, LOCKED, MARK
 from rmqueue.trace.survey import Survey, survey
 from rmqueue.trace_source import open_trace
 
@@ -65,8 +65,8 @@ def facts(found: Survey, name: str) -> Iterator[str]:
     )
     many = "unknown numbers" if not found.lost_events else f"{found.lost_events:,}"
     yield (
-        f"lost events: {many}, in {len(found.lost):,} places"
-        if found.lost
+        f"lost events: {many}, in {found.nr_lost:,} places"
+        if found.nr_lost
         else "lost events: none"
     )
     if found.failed:
@@ -88,11 +88,12 @@ def tables(found: Survey) -> Iterator[Table]:
     yield _fallbacks(found)
     yield _compactions(found)
     marks = [(f"{time / 1e6:.6f}", text) for time, text in found.marks]
-    yield _cut(Table("marks", ("at [s]", "text"), marks))
+    yield _cut(Table("marks", ("at [s]", "text"), marks), found.kinds[MARK])
     broken = [(str(b.line), b.reason, b.text.strip()[:60]) for b in found.broken]
-    yield _cut(Table("broken lines", ("line", "what is wrong", "text"), broken))
+    heads = ("line", "what is wrong", "text")
+    yield _cut(Table("broken lines", heads, broken), found.nr_broken)
     lost = [(str(line), text.strip()) for line, text in found.lost]
-    yield _cut(Table("lost events", ("line", "text"), lost))
+    yield _cut(Table("lost events", ("line", "text"), lost), found.nr_lost)
 
 
 _COLUMNS = {ALLOC: "alloc", FREE: "free", LOCKED: "zone_locked", FALLBACK: "extfrag"}
@@ -139,14 +140,14 @@ def _compactions(found: Survey) -> Table:
         for window in found.compactions
     ]
     heads = ("at [s]", "length [ms]", "CPU", "isolations", "pages taken")
-    return _cut(Table(f"compaction ({how})", heads, rows))
+    return _cut(Table(f"compaction ({how})", heads, rows), len(rows))
 
 
-def _cut(table: Table) -> Table:
+def _cut(table: Table, count: int) -> Table:
     """Keep the first rows, and say how many there are."""
-    if len(table.rows) <= SHOWN:
+    if count <= SHOWN:
         return table
-    title = f"{table.title}, the first {SHOWN} of {len(table.rows):,}"
+    title = f"{table.title}, the first {SHOWN} of {count:,}"
     return Table(title, table.headings, table.rows[:SHOWN])
 
 

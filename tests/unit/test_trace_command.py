@@ -97,7 +97,7 @@ def test_import_keeps_where_it_came_from(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     out = tmp_path / "x.parquet"
     printed = run("import", TRACE_CMD, "-o", out)
-    assert "302 events, 2 others left out, 0 broken lines, nothing lost" in printed
+    assert "302 events, 2 others left out, 0 broken lines, none lost" in printed
     about = json.loads(pyarrow.parquet.ParquetFile(out).metadata.metadata[KEY])
     (source,) = about["sources"]
     assert (source["file"], source["reader"]) == (TRACE_CMD.name, "trace-cmd")
@@ -114,7 +114,7 @@ def test_import_shows_broken_and_lost_lines(tmp_path: Path) -> None:
     lines = [alloc(8)] * 300
     path = text_of(tmp_path / "a", *lines, "nonsense\n", "CPU:3 [LOST 47 EVENTS]\n")
     printed = run("import", path, "-o", tmp_path / "x.parquet")
-    assert "1 broken lines, 1 places lost" in printed
+    assert "1 broken lines, events lost in 1 places" in printed
     assert "  line 302: expected 'TASK-PID" in printed
     assert "  line 303: CPU:3 [LOST 47 EVENTS]" in printed
     printed = run("info", tmp_path / "x.parquet")

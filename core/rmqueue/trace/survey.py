@@ -23,6 +23,8 @@ from rmqueue.trace.events import (
     Events,
 )
 
+#: Broken lines, lost events and marks that are kept.
+KEPT = 1000
 #: A longer pause between two isolations ends a window of compaction [us].
 PAUSE_US = 10_000
 #: Kernels from here on number CMA as 4 and ISOLATE as 5, as Debian configures them.
@@ -64,6 +66,10 @@ class Survey:
     orders, types : Counter
         Allocations, requests under the zone lock, fallbacks and frees: by kind and
         order; by kind and migratetype (of fallbacks: asked for, taken from) [events].
+    nr_lost, lost_events : int
+        Lines that say that events were lost, and how many, as far as they say it.
+    broken, lost, marks : list
+        The first `KEPT` of each.
     failed : int
         Allocations that failed [events].
     falls : int
@@ -79,6 +85,8 @@ class Survey:
     others: int = 0
     nr_broken: int = 0
     broken: list[BrokenLine] = field(default_factory=list)
+    nr_lost: int = 0
+    lost_events: int = 0
     lost: list[tuple[int, str]] = field(default_factory=list)
     marks: list[tuple[int, str]] = field(default_factory=list)
     kinds: Counter[int] = field(default_factory=Counter)
@@ -99,10 +107,13 @@ class Survey:
         self.lines += chunk.lines
         self.others += chunk.others
         self.nr_broken += chunk.nr_broken
-        self.broken += chunk.broken
-        self.lost += chunk.lost
+        self.broken += chunk.broken[: KEPT - len(self.broken)]
+        self.nr_lost += len(chunk.lost)
+        self.lost_events += sum(lost_in(text) for _, text in chunk.lost)
+        self.lost += chunk.lost[: KEPT - len(self.lost)]
         times = events["time_us"]
-        self.marks += [(int(times[index]), text) for index, text in chunk.marks]
+        marks = chunk.marks[: KEPT - len(self.marks)]
+        self.marks += [(int(times[index]), text) for index, text in marks]
         if not len(events):
             return
         self.first_us = int(times[0]) if self.first_us < 0 else self.first_us
@@ -163,11 +174,6 @@ class Survey:
             last = Compaction(cpu, now, now)
             self.compactions.append(last)
         return last
-
-    @property
-    def lost_events(self) -> int:
-        """Events that were lost, as far as the lines say how many [events]."""
-        return sum(lost_in(text) for _, text in self.lost)
 
     def type_name(self, mt: int) -> str:
         """Name of a migratetype, as far as the kernel is known."""
