@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rmqueue.errors import TraceError
 from rmqueue.trace.events import (
     ALLOC,
     BATCHED,
@@ -20,7 +23,14 @@ from rmqueue.trace.events import (
     LOCKED,
     Events,
 )
-from rmqueue_plugins.readers.tracefs import parse
+from rmqueue_plugins.readers.tracefs import chunks_of, parse
+
+#: Lines of real recordings, a few of each tool.
+_REAL = [
+    line
+    for path in sorted((Path(__file__).parents[1] / "unit" / "traces").iterdir())
+    for line in path.read_bytes().splitlines()[::25]
+]
 
 ORDERS, TYPES, BITS = st.integers(0, 13), st.integers(0, 7), st.integers(0, 1)
 PFNS = st.integers(0, 1 << 38)
@@ -130,3 +140,28 @@ def test_text_gives_back_the_events(
     trace = parse(text.encode(), tool)
     assert trace.broken == ()
     assert (trace.events == expected(written, tool)).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    lines=st.lists(
+        st.one_of(st.binary(max_size=80), st.sampled_from(_REAL)), max_size=8
+    ),
+    cuts=st.lists(st.tuples(st.integers(0, 900), st.binary(max_size=3)), max_size=6),
+)
+def test_whatever_is_read_every_line_is_accounted_for(
+    lines: list[bytes], cuts: list[tuple[int, bytes]]
+) -> None:
+    text = bytearray(b"\n".join(lines))
+    for at, word in cuts:
+        text[at : at + len(word)] = word
+    found = {"events": 0, "others": 0, "nr_broken": 0, "lines": 0}
+    try:
+        for chunk in chunks_of(io.BytesIO(bytes(text)), "x"):
+            found["events"] += len(chunk.events)
+            for name in ("others", "nr_broken", "lines"):
+                found[name] += getattr(chunk, name)
+    except TraceError as error:
+        assert "lines are broken" in str(error)
+    counted = found["events"] + found["others"] + found["nr_broken"]
+    assert counted == found["lines"]
