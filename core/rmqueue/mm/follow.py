@@ -29,6 +29,7 @@ from rmqueue.mm.mmzone import (
     MOVABLE,
     NR_TYPES,
     PAGE_ORDER,
+    PCP_BATCH_SCALE_MAX,
     RECLAIMABLE,
     RMQUEUE_NORMAL,
     batch_address,
@@ -39,6 +40,13 @@ from rmqueue.mm.mmzone import (
     zone_at,
 )
 from rmqueue.mm.page_alloc import FALLBACK_TYPE, rmqueue, set_lru
+from rmqueue.mm.pcp import (
+    frees_high_order,
+    nr_pcp_alloc,
+    nr_pcp_free,
+    nr_pcp_high,
+    pcp_of,
+)
 from rmqueue.mm.surgery import any_free, carve, give
 
 #: Steps: a request (that begins a batch, or goes on with one), an allocation, a free,
@@ -289,3 +297,31 @@ def ask_again(follow_address: int, keep: int) -> int:
     else:
         guess(follow, step, tries, keeps, fallback)
     return int(follow.pfn)
+
+
+@entry(I64, I64, I64, I64)
+def refill_size(zone_address: int, cpu: int, order: int) -> int:
+    """Blocks that an empty list is refilled with (`rmqueue.mm.pcp.nr_pcp_alloc`)."""
+    return int(nr_pcp_alloc(zone_at(zone_address), cpu, order))
+
+
+@entry(I64, I64, I64)
+def note_pcp_alloc(zone_address: int, cpu: int) -> int:
+    """Note that a block was taken from a CPU's list."""
+    pcp_of(zone_at(zone_address), cpu).free_count >>= 1
+    return 0
+
+
+@entry(I64, I64, I64, I64)
+def pages_to_flush(zone_address: int, cpu: int, order: int) -> int:
+    """Pages to give back after a block was put on a list of a CPU [pages]."""
+    zone = zone_at(zone_address)
+    pcp = pcp_of(zone, cpu)
+    pcp.alloc_factor >>= 1
+    free_high = frees_high_order(zone, cpu, order)
+    if pcp.free_count < pcp.batch << PCP_BATCH_SCALE_MAX:
+        pcp.free_count += 1 << order
+    high = nr_pcp_high(zone, cpu, free_high)
+    if pcp.count < high:
+        return 0
+    return int(nr_pcp_free(zone, cpu, high, free_high))
