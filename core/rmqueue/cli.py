@@ -129,6 +129,37 @@ def compare(
 
 
 @app.command()
+def validate(
+    recording: Annotated[
+        str,
+        typer.Argument(
+            help="A recording folder, or a built-in experiment with a recording."
+        ),
+    ] = DEFAULT_EXPERIMENT,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="NAME,NAME,... or all, beside the recorded kernel's own.",
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Also without looking ahead in the trace.")
+    ] = False,
+    json: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write JSON; - is stdout.")
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show no progress.")
+    ] = False,
+) -> None:
+    """Follow a recording page by page: whether the model chooses as the kernel did."""
+    from rmqueue.validate import Wanted, run
+
+    run(Wanted(recording, strategy, strict, json, quiet))
+
+
+@app.command()
 def plugins() -> None:
     """List what is installed, with distribution and version."""
     from rmqueue.listing import list_plugins

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rmqueue.mm.buddy import account_freepages, rmqueue_smallest
+from rmqueue.mm.fallback import should_try_claim_block
 from rmqueue.mm.free_list import list_first
 from rmqueue.mm.jit import (
     I64,
@@ -135,15 +136,18 @@ def how_taken(after: Any, before: Any) -> int:
 
 
 @jit
-def found_order(before: Any, pfn: int, order: int, mt: int) -> int:
+def found_order(before: Any, step: Any, pfn: int, how: int) -> int:
     """Order of the block of another type that the search found.
 
-    That of the block given; but of a pageblock that was claimed by halves, the largest
-    order whose list began in it.
+    That of the block given, if only that was taken.  If the pageblock was searched for
+    more, the largest order whose list began in it.
     """
     high = before.max_order
-    while high >= order:
-        first = list_first(before, free_list(before, high, mt))
+    searched = how & 7 == CLAIM or before.mixed_lists != 0
+    while searched and high >= step.order:
+        if not should_try_claim_block(before, high, step.mt):
+            break
+        first = list_first(before, free_list(before, high, how >> 3))
         if first >= 0 and pageblock_of(before, first) == pageblock_of(before, pfn):
             return int(high)
         high -= 1
@@ -171,7 +175,7 @@ def guess(follow: Any, step: Any, tries: Any, keeps: Any, fallback: Any) -> int:
         kind = how & 7
         if kind != NATIVE:
             mt = how >> 3
-            order = found_order(keeps, pfn, step.order, mt)
+            order = found_order(keeps, step, pfn, how)
     store_u8(follow.kind, step.event, kind)
     store_u8(follow.fallback_mt, step.event, mt + 1)
     store_u8(follow.fallback_order, step.event, order + 1)

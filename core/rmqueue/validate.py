@@ -1,0 +1,258 @@
+"""The command ``rmqueue validate``: whether a kernel does what the model says."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rmqueue.binding import check_pair
+from rmqueue.errors import UsageError
+from rmqueue.output import check_writable, write_whole
+from rmqueue.registry import Registry, default_registry
+from rmqueue.trace.ending import Ending, compare_end
+from rmqueue.trace.pcp_follow import PcpPrediction
+from rmqueue.trace.pcp_law import PcpScore
+from rmqueue.trace.plan import make_plan
+from rmqueue.trace.predict import Prediction
+from rmqueue.trace.score import Score
+from rmqueue.trace_source import open_trace
+from rmqueue.types import Evidence
+
+#: Names all installed strategies.
+ALL = "all"
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One strategy against a recording.
+
+    Attributes
+    ----------
+    strategy, kernel : str
+        Names of the strategy and of the kernel profile that it ran on.
+    strict : bool
+        Nothing that comes later was looked at.
+    score : Score
+        Page by page.
+    ending : Ending or None
+        The free lists at the end; None: they are not recorded.
+    """
+
+    strategy: str
+    kernel: str
+    strict: bool
+    score: Score
+    ending: Ending | None
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """A recording against the model.
+
+    Attributes
+    ----------
+    evidence : Evidence
+        The recording.
+    columns : tuple of Column
+        The kernel's own strategy, or all.
+    pcp : PcpScore or None
+        Per-CPU lists by the rules of the recording's kernel profile; None: their state
+        at the start is not recorded.
+    """
+
+    evidence: Evidence
+    columns: tuple[Column, ...]
+    pcp: PcpScore | None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command line asks for."""
+
+    recording: str
+    strategy: str | None = None
+    strict: bool = False
+    json: str | None = None
+    quiet: bool = False
+
+
+def run(wanted: Wanted, registry: Registry | None = None) -> None:
+    """Validate a recording, and print what came of it.
+
+    Raises
+    ------
+    TraceError
+        The recording cannot be read, or is none that can be followed.
+    UsageError
+        No such strategy.
+    """
+    registry = registry or default_registry()
+    if wanted.json not in (None, "-"):
+        check_writable(Path(str(wanted.json)))
+    evidence = find_evidence(wanted.recording, registry)
+    names = strategies_for(evidence, wanted.strategy, registry)
+    with _status(wanted.quiet) as tell:
+        validation = validate(evidence, names, wanted.strict, registry, tell)
+    if wanted.json is not None:
+        content = json.dumps(as_json(validation), indent=1) + "\n"
+        if wanted.json == "-":
+            sys.stdout.write(content)
+            return
+        write_whole(Path(wanted.json), content)
+    from rmqueue.validate_report import text
+
+    sys.stdout.write(text(validation))
+
+
+def validate(
+    evidence: Evidence,
+    strategies: tuple[str, ...],
+    strict: bool = False,
+    registry: Registry | None = None,
+    tell: Callable[[str], None] = lambda words: None,
+) -> Validation:
+    """Follow a recording with each strategy.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The recording.
+    strategies : tuple of str
+        Names of installed strategies.
+    strict : bool
+        Follow it without look-ahead as well.
+    registry : Registry or None
+        Where names are looked up; None: what is installed.
+    tell : callable
+        Told in words what is being done.
+    """
+    registry = registry or default_registry()
+    columns = []
+    for name in strategies:
+        kernel = kernel_for(evidence, name, registry)
+        for narrow in (False, True) if strict else (False,):
+            tell(f"following {evidence.name} with {name}")
+            prediction = Prediction(evidence, name, kernel, narrow)
+            score = prediction.run()
+            ending = compare_end(prediction.zones, evidence.end)
+            columns.append(Column(name, kernel, narrow, score, ending))
+    pcp = None
+    if all(zone.pcps for zone in evidence.start):
+        tell(f"following the per-CPU lists of {evidence.name}")
+        plan = make_plan(evidence, strict=False)
+        pcp = PcpPrediction(evidence, plan, evidence.start[0].kernel).run()
+    return Validation(evidence, tuple(columns), pcp)
+
+
+def find_evidence(recording: str, registry: Registry) -> Evidence:
+    """Read a recording event by event, with whatever reader accepts it.
+
+    Raises
+    ------
+    TraceError, UsageError
+        Nothing accepts it, or not in this way.
+    """
+    source = open_trace(Path(recording), registry)
+    if source.reader.evidence is None:
+        raise UsageError(
+            f"{source.path}: the form {source.reader.name!r} has no state to begin "
+            "from: name a recording folder, such as `rmqueue record` makes"
+        )
+    return source.reader.evidence(source.path)
+
+
+def strategies_for(
+    evidence: Evidence, asked: str | None, registry: Registry
+) -> tuple[str, ...]:
+    """Names of the strategies to follow a recording with, the kernel's own first."""
+    if asked is None:
+        return (evidence.strategy,)
+    if asked != ALL:
+        names = tuple(dict.fromkeys(n.strip() for n in asked.split(",") if n.strip()))
+        if not names:
+            raise UsageError("--strategy: give a name, names with commas, or 'all'")
+        for name in names:
+            registry.strategy(name)
+        return names
+    others = sorted(set(registry.names("strategy")) - {evidence.strategy})
+    return (evidence.strategy, *others)
+
+
+def kernel_for(evidence: Evidence, strategy: str, registry: Registry) -> str:
+    """Kernel profile for a strategy: the recording's, if the strategy can run on it."""
+    record, kernel = registry.strategy(strategy), evidence.start[0].kernel
+    try:
+        check_pair(record, kernel)
+    except UsageError:
+        return record.kernel
+    return kernel
+
+
+def as_json(validation: Validation) -> dict[str, Any]:
+    """Everything that was counted, as JSON takes it."""
+    evidence = validation.evidence
+    return {
+        "recording": evidence.name,
+        "kernel": evidence.kernel,
+        "own_strategy": evidence.strategy,
+        "events": len(evidence.events),
+        "notes": list(evidence.notes),
+        "columns": [
+            {
+                "strategy": column.strategy,
+                "kernel_profile": column.kernel,
+                "strict": column.strict,
+                **score_json(column.score),
+                "end": asdict(column.ending) if column.ending else None,
+            }
+            for column in validation.columns
+        ],
+        "per_cpu_lists": _plain(asdict(validation.pcp)) if validation.pcp else None,
+    }
+
+
+def score_json(score: Score) -> dict[str, Any]:
+    """Return the counts of a score, as JSON takes them."""
+    keys = ("asked", "taken", "order", "fallback_order", "change_ownership")
+    fallbacks = sorted(score.recorded.keys() | score.predicted.keys())
+    return {
+        "pages": score.pages,
+        "exact": score.exact,
+        "first_miss_line": score.first_miss,
+        "batches": score.batches,
+        "exact_batches": score.exact_batches,
+        "misses": dict(score.misses),
+        "mended": dict(score.mended),
+        "drains": score.drains,
+        "drains_elsewhere": score.drains_elsewhere,
+        "fallbacks": [
+            {
+                **dict(zip(keys, key, strict=True)),
+                "recorded": score.recorded[key],
+                "predicted": score.predicted[key],
+            }
+            for key in fallbacks
+        ],
+    }
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: dict(v) if isinstance(v, Counter) else v for k, v in values.items()}
+
+
+@contextmanager
+def _status(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Say on a terminal what is being done."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda words: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("reading") as status:
+        yield status.update
