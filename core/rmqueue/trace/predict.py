@@ -72,9 +72,9 @@ class Prediction:
         self._record["nr_steps"] = len(self.steps)
         self._flight = Flight(self.steps, self._arrays["landed"])
         has_left = self.plan.uses.has_left if self.plan.uses else None
-        landed = self._arrays["landed"]
+        landed, sees_end = self._arrays["landed"], bool(evidence.end) and not strict
         self._resync = [
-            Resync(zone, self._ask, landed, has_left) for zone in self.zones
+            Resync(zone, self._ask, landed, has_left, sees_end) for zone in self.zones
         ]
 
     def _make_arrays(self) -> dict[str, npt.NDArray[Any]]:

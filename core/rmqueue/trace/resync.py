@@ -88,6 +88,8 @@ class Resync:
     has_left : callable or None
         ``has_left(pfn, at)``: whether a page cannot be in the free lists after an
         event; None: no look-ahead, so that nothing can be said of it.
+    sees_end : bool
+        Look-ahead goes to a recorded end: it knows the fate of every page.
     """
 
     def __init__(
@@ -96,8 +98,10 @@ class Resync:
         ask: Callable[[int, bool], Guess],
         landed: npt.NDArray[Any],
         has_left: Callable[[int, int], bool] | None,
+        sees_end: bool,
     ) -> None:
-        self.zone, self.ask, self.landed, self.has_left = zone, ask, landed, has_left
+        self.zone, self.ask, self.landed = zone, ask, landed
+        self.has_left, self.sees_end = has_left, sees_end
         self.last_wrong = -1
         #: Blocks kept away from the lists until they are needed.
         self.deferred: list[Block] = []
@@ -217,7 +221,7 @@ class Resync:
         given, taken = zone.free_block(guess.pfn), zone.free_block(request.pfn)
         if given is None:
             return []
-        if self.has_left or taken is None or guess.kind != request.kind:
+        if self.sees_end or taken is None or guess.kind != request.kind:
             return [given]
         if request.kind == "claim":
             return [given]
