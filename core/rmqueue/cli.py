@@ -130,17 +130,19 @@ def compare(
 
 @app.command()
 def validate(
-    recording: Annotated[
-        str,
+    recordings: Annotated[
+        list[str] | None,
         typer.Argument(
-            help="A recording folder, or a built-in experiment with a recording."
+            metavar="[RECORDING]...",
+            help="Recording folders, or built-in experiments with a recording "
+            f"({DEFAULT_EXPERIMENT}); of several, a line is printed for each.",
         ),
-    ] = DEFAULT_EXPERIMENT,
+    ] = None,
     strategy: Annotated[
         str | None,
         typer.Option(
             metavar="NAMES",
-            help="NAME,NAME,... or all, beside the recorded kernel's own.",
+            help="NAME,NAME,... or all, instead of the recorded kernel's own.",
         ),
     ] = None,
     strict: Annotated[
@@ -153,10 +155,11 @@ def validate(
         bool, typer.Option("--quiet", "-q", help="Show no progress.")
     ] = False,
 ) -> None:
-    """Follow a recording page by page: whether the model chooses as the kernel did."""
+    """Follow recordings page by page: whether the model chooses as the kernel did."""
     from rmqueue.validate import Wanted, run
 
-    run(Wanted(recording, strategy, strict, json, quiet))
+    names = tuple(recordings or (DEFAULT_EXPERIMENT,))
+    run(Wanted(names, strategy, strict, json, quiet))
 
 
 @app.command()

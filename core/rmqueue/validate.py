@@ -75,7 +75,7 @@ class Validation:
 class Wanted:
     """What the command line asks for."""
 
-    recording: str
+    recordings: tuple[str, ...]
     strategy: str | None = None
     strict: bool = False
     json: str | None = None
@@ -83,31 +83,34 @@ class Wanted:
 
 
 def run(wanted: Wanted, registry: Registry | None = None) -> None:
-    """Validate a recording, and print what came of it.
+    """Validate recordings, and print what came of it.
 
     Raises
     ------
     TraceError
-        The recording cannot be read, or is none that can be followed.
+        A recording cannot be read, or is none that can be followed.
     UsageError
         No such strategy.
     """
     registry = registry or default_registry()
     if wanted.json not in (None, "-"):
         check_writable(Path(str(wanted.json)))
-    evidence = find_evidence(wanted.recording, registry)
-    names = strategies_for(evidence, wanted.strategy, registry)
+    done = []
     with _status(wanted.quiet) as tell:
-        validation = validate(evidence, names, wanted.strict, registry, tell)
+        for recording in wanted.recordings:
+            tell(f"reading {recording}")
+            evidence = find_evidence(recording, registry)
+            names = strategies_for(evidence, wanted.strategy, registry)
+            done.append(validate(evidence, names, wanted.strict, registry, tell))
     if wanted.json is not None:
-        content = json.dumps(as_json(validation), indent=1) + "\n"
+        content = json.dumps([as_json(one) for one in done], indent=1) + "\n"
         if wanted.json == "-":
             sys.stdout.write(content)
             return
         write_whole(Path(wanted.json), content)
-    from rmqueue.validate_report import text
+    from rmqueue.validate_report import summary, text
 
-    sys.stdout.write(text(validation))
+    sys.stdout.write(text(done[0]) if len(done) == 1 else summary(done))
 
 
 def validate(

@@ -56,6 +56,42 @@ def text(validation: Validation) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def summary(validations: list[Validation]) -> str:
+    """Render several validations, a line for each and each strategy."""
+    rows: Rows = []
+    for one in validations:
+        for column in one.columns:
+            if not column.strict:
+                rows.append((one.evidence.name, summary_cells(one, column)))
+    headings = [
+        *("strategy", "exact", "of", "strict %", "fallbacks", "claims", "end lists"),
+        *("refills", "frees %", "flags turned"),
+    ]
+    return table(headings, rows) + "\n"
+
+
+def summary_cells(validation: Validation, column: Column) -> list[str]:
+    """Cells of one line."""
+    score, end, pcp = column.score, column.ending, validation.pcp
+    strict = [
+        percent(c.score.exact, c.score.pages)
+        for c in validation.columns
+        if c.strict and c.strategy == column.strategy
+    ]
+    return [
+        column.strategy,
+        f"{score.exact:,}",
+        f"{score.pages:,}",
+        strict[0] if strict else "-",
+        both(score, total),
+        both(score, claims_of),
+        ratio(end.equal, end.lists) if end else "-",
+        ratio(pcp.exact_refills, pcp.refills) if pcp else "-",
+        percent(pcp.explained, pcp.frees) if pcp else "-",
+        f"{pcp.flips:,}" if pcp else "-",
+    ]
+
+
 def title(evidence: Evidence) -> str:
     """Say what was followed."""
     events = evidence.events
