@@ -15,60 +15,18 @@ from rmqueue.binding import check_pair
 from rmqueue.errors import UsageError
 from rmqueue.output import check_writable, write_whole
 from rmqueue.registry import Registry, default_registry
-from rmqueue.trace.ending import Ending, compare_end
+from rmqueue.trace.ending import compare_end
 from rmqueue.trace.pcp_follow import PcpPrediction
-from rmqueue.trace.pcp_law import PcpScore
 from rmqueue.trace.plan import make_plan
 from rmqueue.trace.predict import Prediction
 from rmqueue.trace.score import Score
+from rmqueue.trace.verdict import Column, Validation
 from rmqueue.trace_source import open_trace
 from rmqueue.types import Evidence
+from rmqueue.validate_report import summary, text
 
 #: Names all installed strategies.
 ALL = "all"
-
-
-@dataclass(frozen=True, eq=False)
-class Column:
-    """One strategy against a recording.
-
-    Attributes
-    ----------
-    strategy, kernel : str
-        Names of the strategy and of the kernel profile that it ran on.
-    strict : bool
-        Nothing that comes later was looked at.
-    score : Score
-        Page by page.
-    ending : Ending or None
-        The free lists at the end; None: they are not recorded.
-    """
-
-    strategy: str
-    kernel: str
-    strict: bool
-    score: Score
-    ending: Ending | None
-
-
-@dataclass(frozen=True, eq=False)
-class Validation:
-    """A recording against the model.
-
-    Attributes
-    ----------
-    evidence : Evidence
-        The recording.
-    columns : tuple of Column
-        The kernel's own strategy, or all.
-    pcp : PcpScore or None
-        Per-CPU lists by the rules of the recording's kernel profile; None: their state
-        at the start is not recorded.
-    """
-
-    evidence: Evidence
-    columns: tuple[Column, ...]
-    pcp: PcpScore | None
 
 
 @dataclass(frozen=True)
@@ -108,8 +66,6 @@ def run(wanted: Wanted, registry: Registry | None = None) -> None:
             sys.stdout.write(content)
             return
         write_whole(Path(wanted.json), content)
-    from rmqueue.validate_report import summary, text
-
     sys.stdout.write(text(done[0]) if len(done) == 1 else summary(done))
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from rmqueue.report import aligned, parts_of, wrapped
 from rmqueue.trace.pcp_law import PcpScore
 from rmqueue.trace.score import Fallback, Score, claims_of
+from rmqueue.trace.verdict import Column, Validation
 from rmqueue.types import Evidence
-from rmqueue.validate import Column, Validation
 
 TYPES = ("unmovable", "movable", "reclaimable", "highatomic", "cma")
 GAP = "  "

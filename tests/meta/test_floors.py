@@ -34,7 +34,7 @@ FLOORS = {
     13: "binding record restore trace.twin zone zone_view",
     14: "experiment outcomes runs sensitivity simulation start step_start testing "
     "testing.golden trace.pcp_follow trace.pcp_law trace.plan trace.predict "
-    "trace.ending trace.resync",
+    "trace.ending trace.resync trace.verdict",
     15: "compare export grid listing progress record_command report trace_command "
     "trace_import trace_report validate validate_report verify",
     16: ". cli",
