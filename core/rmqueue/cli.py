@@ -71,6 +71,10 @@ def compare(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed instead of the experiment's.")
     ] = None,
+    recording: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Recording instead of the experiment's."),
+    ] = None,
     json: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write JSON; - is stdout.")
     ] = None,
@@ -121,6 +125,7 @@ def compare(
         full=full,
         sensitivity=sensitivity,
         quiet=quiet,
+        recording=recording,
     )
     try:
         run(wanted)

@@ -45,6 +45,8 @@ class Wanted:
         Change one parameter at a time instead.
     quiet : bool
         Show no progress.
+    recording : Path or None
+        Replay this instead of the experiment's recording.
     """
 
     experiment: str
@@ -55,6 +57,7 @@ class Wanted:
     full: bool = False
     sensitivity: bool = False
     quiet: bool = False
+    recording: Path | None = None
 
 
 class Progress(Protocol):
@@ -128,6 +131,7 @@ def run(wanted: Wanted, registry: Registry | None = None) -> list[Comparison]:
             seed=wanted.seed,
             quick=wanted.quick,
             full=wanted.full,
+            recording=wanted.recording,
             registry=registry,
         )
         for part in parts

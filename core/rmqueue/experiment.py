@@ -102,6 +102,7 @@ class Experiment:
         seed: int | None = None,
         quick: bool = False,
         full: bool = False,
+        recording: Path | None = None,
         registry: Registry | None = None,
     ) -> Experiment:
         """Load a built-in experiment by name, or an experiment file by path.
@@ -118,6 +119,8 @@ class Experiment:
             Replay only the first quarter of the operations, with the first seed.
         full : bool
             Use the seeds that the experiment names for the full run.
+        recording : Path or None
+            Replay this recording instead of the experiment's own.
         registry : Registry or None
             Where names are looked up.
         """
@@ -129,6 +132,8 @@ class Experiment:
             changes["seeds"] = config.full_seeds
         if strategies:
             changes["strategies"] = chosen(config.strategies, strategies)
+        if recording is not None:
+            changes |= another_recording(config, recording)
         config = config.model_copy(update=changes)
         return cls(config, path.parent, str(path), registry, quick)
 
@@ -364,6 +369,23 @@ def in_threads(
         yield from pool.map(one, runs)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def another_recording(config: ExperimentConfig, recording: Path) -> dict[str, Any]:
+    """Return what changes in an experiment that replays another recording.
+
+    Raises
+    ------
+    UsageError
+        The experiment replays none.
+    """
+    if config.recording is None:
+        raise UsageError(
+            f"--recording: {config.name} is an experiment of a workload: name one that "
+            "replays a recording, like 'real', or none"
+        )
+    path = recording.absolute()
+    return {"name": path.name, "description": "", "recording": str(path)}
 
 
 def experiment_path(name_or_path: str | Path, registry: Registry) -> Path:

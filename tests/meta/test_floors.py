@@ -24,7 +24,8 @@ FLOORS = {
     7: "mm.boot mm.check mm.check_lists mm.check_pages mm.checkpoint mm.replay "
     "mm.surgery",
     8: "mm.follow mm.population mm.reclaim mm.smp mm.strategy",
-    9: "errors procfs results trace trace.chunks trace.events trace.records types",
+    9: "errors procfs results trace trace.chunks trace.compaction trace.events "
+    "trace.records types",
     10: "diagnosis hookspecs output record_settings record_wakeups trace.score "
     "trace.takes tracefs validation",
     11: "loader record_drain record_scan record_script registry trace.columns "

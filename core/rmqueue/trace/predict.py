@@ -7,7 +7,7 @@ one, and after a miss the model is brought back to the recording.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from rmqueue.mm import follow, surgery
 from rmqueue.mm.mmzone import MOVABLE
+from rmqueue.trace.compaction import free_blocks, isolated
 from rmqueue.trace.plan import make_plan, make_steps
 from rmqueue.trace.resync import Guess, Request, Resync
 from rmqueue.trace.score import Score, count_fallbacks
@@ -29,8 +30,6 @@ GUESSED = {
     follow.STEAL: "steal",
     follow.NOTHING: "none",
 }
-#: Strides of compaction's free scanner [pages].
-STRIDES = (1, 32, 16, 8, 4, 2)
 
 
 class Prediction:
@@ -181,12 +180,10 @@ class Prediction:
         row = self.evidence.events[event]
         end = min(int(row["end"]), zone.state.start_pfn + zone.state.pages)
         first, taken = int(row["pfn"]), int(row["taken"])
-        for blocks in scans(zone, first, end) if taken else ():
-            if sum(1 << order for _, order in blocks) == taken:
-                for pfn, _ in blocks:
-                    zone.change(surgery.ISOLATE, pfn, MOVABLE, int(not self._old))
-                break
-        for pfn, _ in free_blocks(zone, first, end, 1):
+        blocks = isolated(zone.order_at, first, end, taken) if taken else None
+        for pfn, _ in blocks or ():
+            zone.change(surgery.ISOLATE, pfn, MOVABLE, int(not self._old))
+        for pfn, _ in free_blocks(zone.order_at, first, end):
             if self.plan.uses and self.plan.uses.has_left(pfn, event):
                 self.score.mended["isolated_unseen"] += 1
                 zone.change(surgery.ISOLATE, pfn, MOVABLE, int(not self._old))
@@ -250,29 +247,3 @@ class Flight:
             int(step["event"]): (int(step["pfn"]) + base, int(step["order"]))
             for step in steps
         }
-
-
-def scans(zone: TwinZone, pfn: int, end: int) -> Iterator[list[tuple[int, int]]]:
-    """Free blocks that compaction's scanner may have met in a range.
-
-    It goes on with a stride behind each free block (isolate_freepages_block); a scan
-    that was entered anew goes on right behind it.
-    """
-    for stride in STRIDES:
-        yield free_blocks(zone, pfn, end, stride, skip=stride - 1)
-        yield free_blocks(zone, pfn, end, stride)
-
-
-def free_blocks(
-    zone: TwinZone, pfn: int, end: int, stride: int, skip: int = 0
-) -> list[tuple[int, int]]:
-    """Free blocks that a scan meets with a stride, and pages skipped behind each."""
-    found = []
-    while pfn < end:
-        block = zone.free_block(pfn)
-        if block is not None and block[0] == pfn:
-            found.append(block)
-            pfn += (1 << block[1]) + skip
-        else:
-            pfn += stride
-    return found

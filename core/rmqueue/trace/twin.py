@@ -15,7 +15,7 @@ from rmqueue.binding import BoundStrategy
 from rmqueue.errors import StrategyError
 from rmqueue.mm import surgery
 from rmqueue.mm.follow import keep_fallback
-from rmqueue.mm.mmzone import NR_TYPES, ZONE
+from rmqueue.mm.mmzone import NR_TYPES, PAGE_FREE, PAGE_ORDER, ZONE
 from rmqueue.restore import listed_blocks, open_state
 from rmqueue.runner import fault_of
 from rmqueue.types import ZoneState
@@ -100,6 +100,11 @@ class TwinZone:
         """First page and order of the free block that holds a page."""
         found = surgery.look(self.keeps, surgery.BLOCK, pfn - self.base, 0)
         return None if found < 0 else (found // 64 + self.base, found % 64)
+
+    def order_at(self, pfn: int) -> int:
+        """Order of the free block that begins at a page, or -1."""
+        state = int(self._zones[1].meta[pfn - self.base])
+        return state & PAGE_ORDER if state & PAGE_FREE else -1
 
     def list_of(self, pfn: int) -> int:
         """Migratetype of the list that a free block is on."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rmqueue.ops import request
+from rmqueue.trace.compaction import isolated
 from rmqueue.trace.events import (
     ALLOC,
     DRAIN,
@@ -29,8 +30,6 @@ from rmqueue_plugins.readers.state import CMA, HIGHATOMIC, MOVABLE, UNMOVABLE, S
 
 # Flags of requests (the op stream's numbers).
 _HIGHATOMIC, _CMA, _KSWAPD, _NOLRU = 2, 4, 32, 128
-#: Strides of compaction's free scanner [pages].
-_STRIDES = (1, 32, 16, 8, 4, 2)
 _NR_TYPES, _NR_ORDERS = 5, 14
 
 
@@ -252,27 +251,15 @@ class _Stream:
     ) -> None:
         if taken == 0:
             return
-        for stride in _STRIDES:
-            blocks = self._scan(pfn, min(end, self.pages.end), stride)
-            if sum(1 << order for _, order in blocks) == taken:
-                break
-        else:
+        order_at = self.pages.free_block_at
+        blocks = isolated(order_at, pfn, min(end, self.pages.end), taken)
+        if blocks is None:
             self.inferred["isolations_not_found"] += 1
             return
         self.inferred["isolated"] += len(blocks)
         for block in blocks:
             what = request(block[1], MOVABLE, _NOLRU)
             self.pages.request(what, [block], bulk=False)
-
-    def _scan(self, pfn: int, end: int, stride: int) -> list[tuple[int, int]]:
-        """Free blocks that the scanner of compaction meets."""
-        found = []
-        while pfn < end:
-            order = self.pages.free_block_at(pfn)
-            if order >= 0:
-                found.append((pfn, order))
-            pfn += stride if order < 0 else 1 << order
-        return found
 
     def _recorded(self) -> Mapping[str, Any]:
         """Count what the recorded kernel did."""
