@@ -16,6 +16,7 @@ from rmqueue.errors import UsageError
 from rmqueue.output import check_writable, write_whole
 from rmqueue.registry import Registry, default_registry
 from rmqueue.trace.ending import compare_end
+from rmqueue.trace.free_run import run_free
 from rmqueue.trace.pcp_follow import PcpPrediction
 from rmqueue.trace.plan import make_plan
 from rmqueue.trace.predict import Prediction
@@ -101,12 +102,13 @@ def validate(
             score = prediction.run()
             ending = compare_end(prediction.zones, evidence.end)
             columns.append(Column(name, kernel, narrow, score, ending))
-    pcp = None
+    pcp = free = None
     if all(zone.pcps for zone in evidence.start):
         tell(f"following the per-CPU lists of {evidence.name}")
-        plan = make_plan(evidence, strict=False)
+        plan, first = make_plan(evidence, strict=False), columns[0]
         pcp = PcpPrediction(evidence, plan, evidence.start[0].kernel).run()
-    return Validation(evidence, tuple(columns), pcp)
+        free = run_free(evidence, plan, first.strategy, first.kernel)
+    return Validation(evidence, tuple(columns), pcp, free)
 
 
 def find_evidence(recording: str, registry: Registry) -> Evidence:
@@ -173,6 +175,7 @@ def as_json(validation: Validation) -> dict[str, Any]:
             for column in validation.columns
         ],
         "per_cpu_lists": _plain(asdict(validation.pcp)) if validation.pcp else None,
+        "free_run": asdict(validation.free_run) if validation.free_run else None,
     }
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from rmqueue.report import aligned, parts_of, wrapped
+from rmqueue.trace.free_run import FreeRun
 from rmqueue.trace.pcp_law import PcpScore
 from rmqueue.trace.score import Fallback, Score, claims_of
 from rmqueue.trace.verdict import Column, Validation
@@ -52,6 +53,8 @@ def text(validation: Validation) -> str:
     if validation.pcp is not None:
         kernel = validation.evidence.start[0].kernel
         parts.append(table([f"kernel {kernel}"], pcp_rows(validation.pcp)))
+    if validation.free_run is not None:
+        parts.append(table(["left to itself"], free_rows(validation.free_run)))
     parts.append("\n".join(notes(validation)))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -195,6 +198,15 @@ def pcp_rows(score: PcpScore) -> Rows:
         if count:
             rows.append((label, [f"{count:,}"]))
     return rows
+
+
+def free_rows(run: FreeRun) -> Rows:
+    """Say how far the model comes without any help."""
+    return [
+        ("allocations until another page", [ratio(run.until, run.allocations)]),
+        ("refills / recorded", [ratio(run.refills, run.recorded_refills)]),
+        ("fallbacks / recorded", [ratio(run.fallbacks, run.recorded_fallbacks)]),
+    ]
 
 
 def notes(validation: Validation) -> Iterable[str]:

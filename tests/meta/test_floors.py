@@ -24,8 +24,8 @@ FLOORS = {
     7: "mm.boot mm.check mm.check_lists mm.check_pages mm.checkpoint mm.replay "
     "mm.surgery",
     8: "mm.follow mm.population mm.reclaim mm.smp mm.strategy",
-    9: "errors procfs results trace trace.chunks trace.compaction trace.events "
-    "trace.records types",
+    9: "errors mm.free_run procfs results trace trace.chunks trace.compaction "
+    "trace.events trace.records types",
     10: "diagnosis hookspecs output record_settings record_wakeups trace.score "
     "trace.takes tracefs validation",
     11: "loader record_drain record_scan record_script registry trace.columns "
@@ -35,7 +35,7 @@ FLOORS = {
     13: "binding record restore trace.twin zone zone_view",
     14: "experiment outcomes runs sensitivity simulation start step_start testing "
     "testing.golden trace.pcp_follow trace.pcp_law trace.plan trace.predict "
-    "trace.ending trace.resync trace.verdict",
+    "trace.ending trace.free_run trace.resync trace.verdict",
     15: "compare export grid listing progress record_command report trace_command "
     "trace_import trace_report validate validate_report verify",
     16: ". cli",

@@ -97,10 +97,8 @@ class PcpZone:
         #: CPU and list of each page that is on one.
         self.where: dict[int, tuple[int, int]] = {}
         for cpu, pcp in enumerate(state.pcps):
-            for name in ("high", "alloc_factor", "free_count", "flags", "count"):
-                self._pcps[cpu][name] = getattr(pcp, name)
-            for name in ("high_min", "high_max", "batch"):
-                self._pcps[cpu][name] = getattr(pcp, name) or self._pcps[cpu][name]
+            pcp.put_into(self._pcps, cpu)
+            self._pcps[cpu]["count"] = pcp.count
             for index, pfns in pcp.lists.items():
                 self.lists[cpu][index].extend(pfns.tolist())
                 self.where.update(dict.fromkeys(pfns.tolist(), (cpu, index)))

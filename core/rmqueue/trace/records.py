@@ -40,6 +40,15 @@ class PcpState:
     free_factor: int = 0
     flags: int = 0
 
+    def put_into(self, pcps: npt.NDArray[np.void], cpu: int) -> None:
+        """Set the fields of a CPU's record that this one knows, but for `count`."""
+        known = set(pcps.dtype.names or ())
+        for name in ("high", "high_min", "high_max", "batch"):
+            pcps[cpu][name] = getattr(self, name) or pcps[cpu][name]
+        for name in ("alloc_factor", "free_count", "free_factor", "flags"):
+            if name in known:
+                pcps[cpu][name] = getattr(self, name)
+
 
 @dataclass(frozen=True, eq=False)
 class ZoneState:

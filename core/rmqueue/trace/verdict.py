@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rmqueue.trace.ending import Ending
+from rmqueue.trace.free_run import FreeRun
 from rmqueue.trace.pcp_law import PcpScore
 from rmqueue.trace.score import Score
 from rmqueue.types import Evidence
@@ -46,8 +47,11 @@ class Validation:
     pcp : PcpScore or None
         Per-CPU lists by the rules of the recording's kernel profile; None: their state
         at the start is not recorded.
+    free_run : FreeRun or None
+        The first strategy left to itself; None as above.
     """
 
     evidence: Evidence
     columns: tuple[Column, ...]
     pcp: PcpScore | None
+    free_run: FreeRun | None
