@@ -15,6 +15,7 @@ import numpy.typing as npt
 from rmqueue.binding import BoundStrategy
 from rmqueue.mm import free_run
 from rmqueue.mm.follow import keep_fallback
+from rmqueue.mm.mmzone import RECLAIMABLE, UNMOVABLE
 from rmqueue.mm.vmstat import BULK
 from rmqueue.restore import open_state
 from rmqueue.storage import ZoneStorage
@@ -231,4 +232,5 @@ def make_steps(
     steps["slot"] = np.where(alloc, chosen, slot[chosen])
     for name in ("cpu", "order", "mt"):
         steps[name] = events[name][chosen]
+    steps["mt"][steps["mt"] > RECLAIMABLE] = UNMOVABLE  # no request asks for these
     return steps

@@ -53,7 +53,9 @@ def direct_frees(
     later[:-1] = again & taken
     if end_free is not None and len(owner):
         last = np.append(~again, True)
-        later[last] = end_free[page[last]]
+        final = page[last]
+        later[last] = end_free[np.minimum(final, len(end_free) - 1)]
+        later[last] &= final < len(end_free)
     stays = np.zeros(len(events), np.bool_)
     stays[owner[~later]] = True
     direct: Bools = (kind == FREE) & (~has_cpu_list(events["order"]) | ~stays)

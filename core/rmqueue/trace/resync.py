@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 Block = tuple[int, int]
 #: Guesses about pages that left the lists unseen, per miss.
 MOST_SILENT = 2000
+#: More blocks than this have not left the lists together.
+MOST_IN_FRONT = 64
+#: With more blocks in flight than this it is not tried whether all have landed.
+MOST_FLYING = 256
 
 
 @dataclass(frozen=True)
@@ -187,13 +191,14 @@ class Resync:
     ) -> Guess:
         """Let the frees in flight land first: all, or what the kernel then took."""
         everything = [*flying.values(), *self.deferred]
-        for pfn, order in everything:
-            self.zone.attempt(surgery.GIVE, pfn, order, -1)
-        guess = self.ask(mode, False)
-        self.zone.undo()
-        landing = everything
-        if guess.pfn != request.pfn:
-            landing = [block for block in everything if request.holds(*block)]
+        landing = [block for block in everything if request.holds(*block)]
+        if len(everything) <= MOST_FLYING:
+            for pfn, order in everything:
+                self.zone.attempt(surgery.GIVE, pfn, order, -1)
+            guess = self.ask(mode, False)
+            self.zone.undo()
+            if guess.pfn == request.pfn:
+                landing = everything
         for block in landing:
             self.zone.change(surgery.GIVE, *block, -1)
         self.deferred = [block for block in self.deferred if block not in landing]
@@ -234,7 +239,7 @@ class Resync:
         if given[1] == taken[1]:
             pfns = zone.free_list(given[1], mt)
             before = [(pfn, given[1]) for pfn in pfns[: pfns.index(taken[0])]]
-        return before
+        return before if len(before) <= MOST_IN_FRONT else [given]
 
     def _remove(self, request: Request, guess: Guess) -> bool:
         """Take out what must have left the lists unseen, around a page predicted."""

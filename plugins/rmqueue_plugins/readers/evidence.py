@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
+from rmqueue.errors import TraceError
+from rmqueue.trace.events import Trace
 from rmqueue.types import Evidence
 from rmqueue_plugins.readers.folder import ABOUT, TRACES, need, read_json, take
 from rmqueue_plugins.readers.recording import (
@@ -51,6 +55,7 @@ def read_evidence(folder: Path) -> Evidence:
     path = need(folder, TRACES)
     trace = read_trace(path)
     events = choose_window(trace, about)
+    check_cpus(trace, start.zones[0].cpus)
     return Evidence(
         name=name,
         source=str(folder),
@@ -62,3 +67,20 @@ def read_evidence(folder: Path) -> Evidence:
         events=known_types(events, start),
         notes=(*window_notes(about), *trace_notes(trace)),
     )
+
+
+def check_cpus(trace: Trace, cpus: int) -> None:
+    """Refuse a trace of more CPUs than the machine had.
+
+    Raises
+    ------
+    TraceError
+        An event is of a CPU that the state does not have.
+    """
+    wrong = np.flatnonzero(trace.events["cpu"] >= cpus)
+    if len(wrong):
+        event = trace.events[wrong[0]]
+        raise TraceError(
+            f"{trace.name}: line {event['line']}: CPU {event['cpu']}, and {ABOUT} says "
+            f"that there are {cpus}: the files are of different recordings"
+        )
