@@ -20,6 +20,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from rmqueue.errors import RmqueueError, UsageError
+from rmqueue.plugin_option import PluginFiles, load_plugin_files
 from rmqueue.record_command import record
 from rmqueue.trace_command import app as trace_app
 
@@ -101,16 +102,19 @@ def compare(
         bool,
         typer.Option("--sensitivity", help="Change one parameter at a time instead."),
     ] = False,
+    plugin: PluginFiles = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show no progress.")
     ] = False,
 ) -> None:
     """Replay the same requests on several strategies, and compare them.
 
-    The table goes to stdout, unless a report does.
+    The table goes to stdout, unless a report does. Strategies of files that --plugin
+    names are added to those of the experiment.
     """
     from rmqueue.compare import Wanted, run
 
+    load_plugin_files(plugin)
     reports = [
         (name, file)
         for name, file in (("json", json), ("csv", csv), ("markdown", markdown))
@@ -153,6 +157,7 @@ def validate(
     strict: Annotated[
         bool, typer.Option("--strict", help="Also without looking ahead in the trace.")
     ] = False,
+    plugin: PluginFiles = None,
     json: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write JSON; - is stdout.")
     ] = None,
@@ -163,15 +168,17 @@ def validate(
     """Follow recordings page by page: whether the model chooses as the kernel did."""
     from rmqueue.validate import Wanted, run
 
+    load_plugin_files(plugin)
     names = tuple(recordings or (DEFAULT_EXPERIMENT,))
     run(Wanted(names, strategy, strict, json, quiet))
 
 
 @app.command()
-def plugins() -> None:
+def plugins(plugin: PluginFiles = None) -> None:
     """List what is installed, with distribution and version."""
     from rmqueue.listing import list_plugins
 
+    load_plugin_files(plugin)
     list_plugins()
 
 
@@ -183,10 +190,12 @@ def schema(
     workload: Annotated[
         str | None, typer.Option(help="Show the parameters of this workload.")
     ] = None,
+    plugin: PluginFiles = None,
 ) -> None:
     """Print the JSON schema of experiment files, or of a plugin's parameters."""
     from rmqueue.listing import print_schema
 
+    load_plugin_files(plugin)
     print_schema(strategy, workload)
 
 

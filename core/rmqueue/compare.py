@@ -124,6 +124,7 @@ def run(wanted: Wanted, registry: Registry | None = None) -> list[Comparison]:
     if len(parts) > 1 and reporters:
         names = ", ".join(part.stem for part in parts)
         raise UsageError(f"{wanted.experiment}: a report is of one experiment: {names}")
+    further = tuple(e.name for e in registry.of_files if e.kind == "strategy")
     experiments = [
         Experiment.load(
             part,
@@ -133,6 +134,7 @@ def run(wanted: Wanted, registry: Registry | None = None) -> list[Comparison]:
             full=wanted.full,
             recording=wanted.recording,
             registry=registry,
+            further=further,
         )
         for part in parts
     ]

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from importlib.metadata import version
@@ -26,11 +25,18 @@ from rmqueue.experiment_file import (
     Variation,
     load_experiment,
 )
-from rmqueue.mm.jit import ENABLED
 from rmqueue.outcomes import largest, total
 from rmqueue.registry import Registry, default_registry
 from rmqueue.results import Comparison, Row
-from rmqueue.runs import Progress, Run, chosen, first_alike, native_kernel
+from rmqueue.runs import (
+    Progress,
+    Run,
+    chosen,
+    extended,
+    first_alike,
+    in_threads,
+    native_kernel,
+)
 from rmqueue.start import (
     Job,
     RecordingStart,
@@ -104,6 +110,7 @@ class Experiment:
         full: bool = False,
         recording: Path | None = None,
         registry: Registry | None = None,
+        further: tuple[str, ...] = (),
     ) -> Experiment:
         """Load a built-in experiment by name, or an experiment file by path.
 
@@ -123,6 +130,8 @@ class Experiment:
             Replay this recording instead of the experiment's own.
         registry : Registry or None
             Where names are looked up.
+        further : tuple of str
+            Names of strategies to compare too, if the experiment's own are.
         """
         registry = registry or default_registry()
         path = experiment_path(name_or_path, registry)
@@ -132,6 +141,8 @@ class Experiment:
             changes["seeds"] = config.full_seeds
         if strategies:
             changes["strategies"] = chosen(config.strategies, strategies)
+        elif further:
+            changes["strategies"] = extended(config.strategies, further)
         if recording is not None:
             changes |= another_recording(config, recording)
         config = config.model_copy(update=changes)
@@ -351,24 +362,6 @@ class Experiment:
                 for seed in self.seeds
             },
         }
-
-
-def in_threads(
-    one: Callable[[Run], Row], runs: list[Run], workers: int
-) -> Generator[Row, None, None]:
-    """Rows in order; done in threads, so that the main one hears of Ctrl-C at once.
-
-    Without the JIT in the main thread, where a debugger is.  Whoever leaves early does
-    not wait for what has begun: compiled code cannot be interrupted.
-    """
-    if not ENABLED:
-        yield from map(one, runs)
-        return
-    pool = ThreadPoolExecutor(workers)
-    try:
-        yield from pool.map(one, runs)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def another_recording(config: ExperimentConfig, recording: Path) -> dict[str, Any]:

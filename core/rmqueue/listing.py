@@ -42,9 +42,8 @@ def list_plugins(registry: Registry | None = None) -> None:
 def describe(entry: Entry) -> tuple[str, ...]:
     """Words of one line."""
     provenance = entry.provenance
-    given = f"{provenance.distribution} {provenance.version}"
     summary = str(entry.record.summary)
-    return entry.kind, entry.name, given, provenance.module, summary
+    return entry.kind, entry.name, provenance.giver, provenance.module, summary
 
 
 def print_schema(

@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any
 
 import pluggy
@@ -23,6 +24,7 @@ import pluggy
 from rmqueue import hookspecs
 from rmqueue.errors import PluginError, UnknownNameError
 from rmqueue.mm.profile import PROFILES
+from rmqueue.plugin_file import load_file, place, words
 from rmqueue.types import (
     BuiltinExperiment,
     Machine,
@@ -54,9 +56,11 @@ class Provenance:
     Attributes
     ----------
     entry_point, module : str
-        Name of the entry point, and what it loads.
+        Name of the entry point, and what it loads; of a single file, nothing and its
+        path.
     distribution, version : str
-        The installed package that declares it.
+        The installed package that declares it; of a single file, ``"file"`` and
+        nothing.
     """
 
     entry_point: str
@@ -64,8 +68,20 @@ class Provenance:
     distribution: str
     version: str
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a single file, named on the command line."""
+        return not self.entry_point
+
+    @property
+    def giver(self) -> str:
+        """Distribution and version; of a single file, that it is one."""
+        return f"{self.distribution} {self.version}".strip()
+
     def __str__(self) -> str:
-        return f"{self.distribution} {self.version} ({self.module})"
+        if self.is_file:
+            return f"{self.giver} {self.module}"
+        return f"{self.giver} ({self.module})"
 
 
 @dataclass(frozen=True)
@@ -101,6 +117,11 @@ def provenance_of(entry_point: EntryPoint) -> Provenance:
     return Provenance(entry_point.name, entry_point.value, name, version)
 
 
+def provenance_of_file(path: Path) -> Provenance:
+    """Where the records of a single file come from."""
+    return Provenance("", str(path), "file", "")
+
+
 def blocked_names() -> frozenset[str]:
     """Names that the environment blocks."""
     names = os.environ.get("RMQUEUE_BLOCK", "").split(",")
@@ -133,6 +154,7 @@ class Loader:
         self.waiting = [p for p in ordered if not is_blocked(p, blocked)]
         self.entries: list[Entry] = []
         self.failures: list[Failure] = []
+        self._files: set[Path] = set()
         self._manager = pluggy.PluginManager(hookspecs.GROUP)
         self._manager.add_hookspecs(hookspecs)
 
@@ -141,7 +163,7 @@ class Loader:
         for point in [point for point in self.waiting if wanted(point)]:
             self.waiting.remove(point)
             try:
-                self.entries += self._entries_of(point)
+                self.entries += self._import(point)
             except (Exception, SystemExit) as error:
                 self.report(provenance_of(point), f"{type(error).__name__}: {error}")
 
@@ -151,15 +173,38 @@ class Loader:
         if failure not in self.failures:
             self.failures.append(failure)
 
-    def _entries_of(self, point: EntryPoint) -> list[Entry]:
+    def load_file(self, path: Path) -> None:
+        """Load a single file, unless it is loaded already.
+
+        Raises
+        ------
+        PluginError
+            It is broken: whoever names a file means to use it.
+        """
+        if path.resolve() in self._files:
+            return
+        plugin = load_file(path)
+        try:
+            self.entries += self._entries_of(plugin, provenance_of_file(path))
+        except PluginError as error:
+            raise PluginError(f"{path}: {error}") from None
+        except (Exception, SystemExit) as error:
+            raise PluginError(f"{place(error, path)}: {words(error, path)}") from error
+        self._files.add(path.resolve())
+
+    def _import(self, point: EntryPoint) -> list[Entry]:
         """Import a plugin and ask it every hook that it implements."""
         plugin = point.load()
         if self._manager.is_registered(plugin):
             raise PluginError(f"{point.value} is loaded already by another entry point")
+        return self._entries_of(plugin, provenance_of(point))
+
+    def _entries_of(self, plugin: Any, provenance: Provenance) -> list[Entry]:
+        """Ask a plugin every hook that it implements."""
         self._manager.register(plugin)
         try:
             self._manager.check_pending()
-            entries = list(self._ask(plugin, provenance_of(point)))
+            entries = list(self._ask(plugin, provenance))
         except Exception:
             self._manager.unregister(plugin)
             raise

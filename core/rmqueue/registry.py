@@ -7,7 +7,7 @@ whose name ends in the plural of what is looked for (``lab-machines``), then all
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -88,15 +88,44 @@ class Registry:
         PluginError
             The plugin of that name is broken, or two plugins offer the name.
         """
+        found: list[Entry] = []
         for _ in self._loading(kind, name):
             found = [
                 e for e in self._loader.entries if (e.kind, e.name) == (kind, name)
             ]
             if len(found) > 1:
                 raise PluginError(duplicate_message(kind, name, found))
-            if found:
+            # what a file offers was there before anything else was looked at
+            if found and not found[0].provenance.is_file:
                 return found[0]
+        if found:
+            return found[0]
         raise self._not_found(kind, name)
+
+    def add_file(self, path: Path) -> tuple[Entry, ...]:
+        """Load a single file as a plugin, and return what it offers.
+
+        Parameters
+        ----------
+        path : Path
+            A Python file that implements hooks.
+
+        Raises
+        ------
+        PluginError
+            It is broken; the message names file and line.
+        """
+        self._loader.load_file(path)
+        return tuple(
+            entry
+            for entry in self.of_files
+            if Path(entry.provenance.module).resolve() == path.resolve()
+        )
+
+    @property
+    def of_files(self) -> tuple[Entry, ...]:
+        """Everything that single files offer."""
+        return tuple(e for e in self._loader.entries if e.provenance.is_file)
 
     def reader_for(self, path: Path) -> TraceReader:
         """Return the trace reader that accepts a recording.
@@ -200,14 +229,22 @@ def _what_is(path: Path) -> str:
     return f"it begins with {begin!r}" if begin else "it is empty"
 
 
-def duplicate_message(kind: str, name: str, entries: Iterable[Entry]) -> str:
+def duplicate_message(kind: str, name: str, entries: Sequence[Entry]) -> str:
     """Name all who offer the same name, and the way out."""
     givers = " and ".join(str(entry.provenance) for entry in entries)
-    points = ", ".join(entry.provenance.entry_point for entry in entries)
-    return (
-        f"{kind} {name!r} is offered by {givers}: "
-        f"block one of {points} with RMQUEUE_BLOCK=NAME"
-    )
+    points = [
+        entry.provenance.entry_point
+        for entry in entries
+        if not entry.provenance.is_file
+    ]
+    own = "call it by another name in the file"
+    if not points:
+        advice = own
+    elif len(points) < len(entries):
+        advice = f"{own}, or block {', '.join(points)} with RMQUEUE_BLOCK=NAME"
+    else:
+        advice = f"block one of {', '.join(points)} with RMQUEUE_BLOCK=NAME"
+    return f"{kind} {name!r} is offered by {givers}: {advice}"
 
 
 @cache

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from rmqueue.errors import UsageError
 from rmqueue.experiment_file import StrategyEntry
+from rmqueue.mm.jit import ENABLED
 from rmqueue.mm.profile import PROFILES
+from rmqueue.results import Row
 from rmqueue.types import Strategy
 
 #: Told which run has done what share of its work.
@@ -70,3 +73,30 @@ def chosen(
         known = known or [e for e in entries if e.name == name]
         found += known or [StrategyEntry(name=name)]
     return tuple(found)
+
+
+def extended(
+    entries: tuple[StrategyEntry, ...], names: tuple[str, ...]
+) -> tuple[StrategyEntry, ...]:
+    """Entries, and those of further names that are not among them."""
+    known = {word for entry in entries for word in (entry.heading, entry.name)}
+    fresh = [name for name in names if name not in known]
+    return (*entries, *(StrategyEntry(name=name) for name in fresh))
+
+
+def in_threads(
+    one: Callable[[Run], Row], runs: list[Run], workers: int
+) -> Generator[Row, None, None]:
+    """Rows in order; done in threads, so that the main one hears of Ctrl-C at once.
+
+    Without the JIT in the main thread, where a debugger is.  Whoever leaves early does
+    not wait for what has begun: compiled code cannot be interrupted.
+    """
+    if not ENABLED:
+        yield from map(one, runs)
+        return
+    pool = ThreadPoolExecutor(workers)
+    try:
+        yield from pool.map(one, runs)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -26,10 +26,10 @@ FLOORS = {
     8: "mm.follow mm.population mm.reclaim mm.smp mm.strategy",
     9: "errors mm.free_run procfs results trace trace.chunks trace.compaction "
     "trace.events trace.records types",
-    10: "diagnosis hookspecs output record_settings record_wakeups trace.score "
-    "trace.takes tracefs validation",
-    11: "loader record_drain record_scan record_script registry trace.columns "
-    "trace.lookahead trace.merge trace.survey",
+    10: "diagnosis hookspecs output plugin_file record_settings record_wakeups "
+    "trace.score trace.takes tracefs validation",
+    11: "loader plugin_option record_drain record_scan record_script registry "
+    "trace.columns trace.lookahead trace.merge trace.survey",
     12: "config cost experiment_file measures metrics ops record_about record_child "
     "request runner storage trace.requests trace_source",
     13: "binding record restore trace.twin zone zone_view",
