@@ -20,7 +20,7 @@ from rmqueue.mm.free_list import list_first
 from rmqueue.mm.jit import jit
 from rmqueue.mm.mmzone import ALLOC_KSWAPD, UNMOVABLE, pcp_list
 from rmqueue.mm.page_alloc import set_lru
-from rmqueue.mm.pcp import drain_zone_pages
+from rmqueue.mm.pageset import drain_zone_pages
 from rmqueue.mm.population import populate
 from rmqueue.mm.queue import pop_newest, pop_oldest, push, queue_at, shuffle
 from rmqueue.mm.random import chance_of, draw_share

@@ -24,7 +24,7 @@ from rmqueue.mm.mmzone import (
     UNMOVABLE,
     pcp_list,
 )
-from rmqueue.mm.pcp import drain_zone_pages
+from rmqueue.mm.pageset import drain_zone_pages
 from rmqueue.mm.queue import push, queue_at
 from rmqueue.mm.random import chance_of, draw, draw_below, draw_share
 from rmqueue.mm.reclaim import (

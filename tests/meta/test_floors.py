@@ -21,8 +21,8 @@ FLOORS = {
     4: "mm.fallback",
     5: "mm.page_alloc",
     6: "mm.pcp",
-    7: "mm.boot mm.check mm.check_lists mm.check_pages mm.checkpoint mm.replay "
-    "mm.surgery",
+    7: "mm.boot mm.check mm.check_lists mm.check_pages mm.checkpoint mm.pageset "
+    "mm.replay mm.surgery",
     8: "mm.follow mm.population mm.reclaim mm.smp mm.strategy",
     9: "errors mm.free_run procfs results trace trace.chunks trace.compaction "
     "trace.events trace.records types",

@@ -27,7 +27,8 @@ from rmqueue.mm.mmzone import (
 )
 from rmqueue.mm.page_alloc import free_blocks, free_pages_ok, set_lru
 from rmqueue.mm.pageblock import set_pageblock_type
-from rmqueue.mm.pcp import pcp_of, zone_set_pageset_high_and_batch
+from rmqueue.mm.pageset import zone_set_pageset_high_and_batch
+from rmqueue.mm.pcp import pcp_of
 from rmqueue.mm.vmstat import COUNTER_SLOTS, HISTOGRAM_BUCKETS
 from rmqueue.mm.watermark import setup_per_zone_wmarks
 

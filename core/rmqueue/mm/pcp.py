@@ -73,39 +73,6 @@ def pindex_to_order(zone: Any, pindex: int) -> int:
 
 
 @jit
-def power_of_two_floor(value: int) -> int:
-    """Largest power of two that is not above a positive value."""
-    power = 1
-    while 2 * power <= value:
-        power *= 2
-    return power
-
-
-@jit
-def zone_batchsize(zone: Any) -> int:
-    """Pages moved per batch [pages] (zone_batchsize)."""
-    batch = min(zone.managed >> 10, 256) // 4
-    if batch < 1:
-        batch = 1
-    return max(1, power_of_two_floor(batch + batch // 2) - 1)
-
-
-@jit
-def zone_set_pageset_high_and_batch(zone: Any) -> None:
-    """Size every CPU's lists by the zone and its low watermark."""
-    batch = zone_batchsize(zone)
-    for cpu in range(zone.cpus):
-        pcp = pcp_of(zone, cpu)
-        pcp.batch = batch
-        pcp.high_min = max((zone.wmark_low + zone.boost) // zone.cpus, 4 * batch)
-        pcp.high_max = max(zone.managed // 8 // zone.cpus, 4 * batch)
-        if zone.high_fraction > 0:
-            share = zone.managed // zone.high_fraction // zone.cpus
-            pcp.high_min = max(share, 4 * batch)
-            pcp.high_max = pcp.high_min
-
-
-@jit
 def nr_pcp_alloc(zone: Any, cpu: int, order: int) -> int:
     """Blocks to refill an empty list with (nr_pcp_alloc)."""
     pcp = pcp_of(zone, cpu)
@@ -333,47 +300,3 @@ def free_unref_page(zone: Any, cpu: int, pfn: int, order: int) -> None:
         zone, zone.wmark_high + zone.boost
     ):
         zone.flags -= ZONE_BELOW_HIGH
-
-
-@jit(cold=True)
-def decay_pcp_high(zone: Any, cpu: int) -> int:
-    """Lower a CPU's mark with time and give back what is above (decay_pcp_high).
-
-    Returns what the kernel returns: whether, or in how many ways, there was work.
-    """
-    pcp = pcp_of(zone, cpu)
-    done = 0
-    if pcp.high > pcp.high_min:
-        lowest = max(pcp.count - (pcp.batch << PCP_BATCH_SCALE_MAX), pcp.high_min)
-        pcp.high = max(pcp.high - (pcp.high >> 3), lowest)
-        if pcp.high > pcp.high_min:
-            done += 1
-    above = pcp.count - pcp.high
-    if above > 0:
-        flush(zone, cpu, above, 0, False)
-        done += 1
-    return min(done, 1) if zone.flush_in_batches != 0 else done
-
-
-@jit(cold=True)
-def drain_zone_pages(zone: Any, cpu: int) -> None:
-    """Give everything that a CPU keeps back to the zone (drain_pages_zone)."""
-    pcp = pcp_of(zone, cpu)
-    if zone.drain_batches == 0:
-        if pcp.count > 0:
-            free_pcppages_bulk(zone, cpu, pcp.count, 0)
-        return
-    left = pcp.count
-    while left > 0:
-        part = min(left, pcp.batch * zone.drain_batches)
-        free_pcppages_bulk(zone, cpu, part, 0)
-        left = pcp.count if left > part else 0
-
-
-@jit
-def pages_on_pcp(zone: Any) -> int:
-    """Pages on all per-CPU lists [pages]."""
-    pages = 0
-    for cpu in range(zone.cpus):
-        pages += pcp_of(zone, cpu).count
-    return pages

@@ -18,7 +18,8 @@ from rmqueue.mm.mmzone import (
     page_state,
 )
 from rmqueue.mm.page_alloc import mark_in_use
-from rmqueue.mm.pcp import drain_zone_pages, free_unref_page, pcp_of, rmqueue_pcplist
+from rmqueue.mm.pageset import drain_zone_pages
+from rmqueue.mm.pcp import free_unref_page, pcp_of, rmqueue_pcplist
 from rmqueue.mm.queue import pop_oldest, push, queue_at
 from rmqueue.mm.random import draw_share
 from rmqueue.mm.smp import ASLEEP, charge, cpu_of, reschedule, zone_of

@@ -44,12 +44,8 @@ from rmqueue.mm.page_alloc import (
     set_lru,
     unreserve_highatomic_pageblock,
 )
-from rmqueue.mm.pcp import (
-    decay_pcp_high,
-    drain_zone_pages,
-    free_unref_page,
-    rmqueue_pcplist,
-)
+from rmqueue.mm.pageset import decay_pcp_high, drain_zone_pages
+from rmqueue.mm.pcp import free_unref_page, rmqueue_pcplist
 from rmqueue.mm.run import (
     MISUSE_CODE,
     MISUSE_CPU,
