@@ -74,31 +74,37 @@ class KernelProfile:
 
 _6_14 = KernelProfile(linux="c0cd6f557b90 (6.10) to 6.15")
 
-PROFILES = {
-    "6.9": replace(
-        _6_14,
-        linux="2dd482ba627d and before (up to 6.9)",
-        mixed_lists=1,
-        late_accounting=1,
-        frees_by_pageblock=0,
-        huge_list_order=-1,
-        huge_lists=1,
-        drain_batches=0,
-        reserve_whole_block=0,
-        non_block_reserves=0,
-        counts_free_highatomic=0,
-    ),
-    "6.14": _6_14,
-    "7.3": replace(
-        _6_14,
-        linux="6.16 to 7.3",
-        merge_retypes=MERGE_RETYPES_ALL,
-        flush_in_batches=1,
-        free_high_half_min=1,
-        highatomic_skips_refill=1,
-        reserve_in_buddy=1,
-        unreserve_trusts_list=1,
-    ),
-}
+_6_9 = replace(
+    _6_14,
+    linux="2dd482ba627d and before (up to 6.9)",
+    mixed_lists=1,
+    late_accounting=1,
+    frees_by_pageblock=0,
+    huge_list_order=-1,
+    huge_lists=1,
+    drain_batches=0,
+    reserve_whole_block=0,
+    non_block_reserves=0,
+    counts_free_highatomic=0,
+)
+
+#: Free blocks merge, are split, counted and reserved as in 6.14; what is done around
+#: per-CPU lists is as in 7.3, and so HIGHATOMIC requests pass them by, to be reserved
+#: for in rmqueue_buddy() alone.  That a HIGHATOMIC list is trusted belongs to neither:
+#: it is of 6.15, when all changes of types were made under the zone lock.
+_6_18 = replace(
+    _6_14,
+    linux="6.16 to 6.18",
+    flush_in_batches=1,
+    free_high_half_min=1,
+    highatomic_skips_refill=1,
+    reserve_in_buddy=1,
+    unreserve_trusts_list=1,
+)
+
+_7_3 = replace(_6_18, linux="6.19 to 7.3", merge_retypes=MERGE_RETYPES_ALL)
+
+#: By name, in the order of versions.
+PROFILES = {"6.9": _6_9, "6.14": _6_14, "6.18": _6_18, "7.3": _7_3}
 
 RULES = tuple(field.name for field in fields(KernelProfile) if field.name != "linux")

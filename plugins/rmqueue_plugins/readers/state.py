@@ -42,8 +42,12 @@ _MOST_TYPES = 256
 _MOST_ORDERS = 14
 #: Bits of struct page's flags: (LRU, head) until 6.11, and since.
 _OLD_BITS, _NEW_BITS = (4, 16), (5, 6)
-#: First versions of the kernel profiles after "6.9".  6.18 still merges as 6.14 does.
-_PROFILES = (((6, 10), "6.14"), ((6, 19), "7.3"))
+#: First versions of the kernel profiles after "6.9".
+_PROFILES = (
+    ((6, 10), "6.14"),  # free blocks on the lists of their pageblock's type
+    ((6, 16), "6.18"),  # flushes that give the lock back
+    ((6, 19), "7.3"),  # merges that retype all pageblocks of a buddy
+)
 
 _PCP_FIELDS = tuple(
     field.name for field in fields(PcpState) if field.name not in ("lists", "batch")
@@ -112,7 +116,7 @@ def profile_of(version: tuple[int, int]) -> str:
     Examples
     --------
     >>> [profile_of(version) for version in ((6, 1), (6, 12), (6, 18), (7, 3))]
-    ['6.9', '6.14', '6.14', '7.3']
+    ['6.9', '6.14', '6.18', '7.3']
     """
     profile = "6.9"
     for first, name in _PROFILES:
