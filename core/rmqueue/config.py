@@ -2,12 +2,12 @@
 
 >>> ZoneConfig(pages=262_144, cpus=2).pageblock_order
 9
->>> ZoneConfig(pages=262_144, kernel="6.41")
+>>> ZoneConfig(pages=262_144, kernel="7.03")
 Traceback (most recent call last):
     ...
 pydantic_core._pydantic_core.ValidationError: 1 validation error for ZoneConfig
 kernel
-  Value error, no kernel is called '6.41': did you mean '6.14'? ...
+  Value error, no kernel is called '7.03': did you mean '7.3'? ...
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The memory of a zone: its record and the big arrays, mapped but not touched.
 
-Nine bytes a page and eight a pageblock.  The arrays are anonymous maps without a
-reservation: boot touches only what it writes.
+Nine bytes a page, ten on kernels before 6.7, and eight a pageblock.  The arrays are
+anonymous maps without a reservation: boot touches only what it writes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from rmqueue.mm.mmzone import (
     BATCH,
     BUDDY_LISTS,
     NR_TYPES,
+    PAGE_ALLOC_COSTLY_ORDER,
     PCP,
     PCP_LISTS,
     ZONE,
@@ -66,6 +67,8 @@ class ZoneStorage:
     links, meta, words : ndarray
         Two links per page and list head (uint32), one state byte per page, one word per
         pageblock (int64).
+    page_types : ndarray of uint8
+        The type that each page on a per-CPU list carries; empty unless kernels keep it.
     pcps, batch, histogram, ranges : ndarray
         Per-CPU records, the batch in flight, hold histogram, free ranges at boot.
     """
@@ -83,6 +86,9 @@ class ZoneStorage:
         self.words = big_array(pages >> config.pageblock_order, np.int64)
         self.scans = big_array(pages >> config.pageblock_order, np.int64)
         self.pcps = big_array(config.cpus, PCP)
+        self.page_types = np.empty(0, np.uint8)
+        if PROFILES[config.kernel].pcp_keeps_type:
+            self.page_types = big_array(pages, np.uint8)
         self.batch = np.zeros(1, BATCH)
         self.histogram = np.zeros(HISTOGRAM_BUCKETS, np.int64)
         self._fill(config, base=base, start=start, end=end, nr_index=pages, heads=pages)
@@ -96,6 +102,7 @@ class ZoneStorage:
     def _fill(self, config: ZoneConfig, **geometry: int) -> None:
         profile = PROFILES[config.kernel]
         huge = profile.huge_list_order
+        old_rules = profile.pcp_keeps_type or profile.pcp_fixed_high
         values = {
             **geometry,
             **{rule: getattr(profile, rule) for rule in RULES},
@@ -106,9 +113,11 @@ class ZoneStorage:
             "pcps": self.pcps.ctypes.data,
             "batch": self.batch.ctypes.data,
             "hold_histogram": self.histogram.ctypes.data,
+            "page_types": self.page_types.ctypes.data,
             "max_order": config.max_page_order,
             "pageblock_order": config.pageblock_order,
             "pageblock_pages": 1 << config.pageblock_order,
+            "pcp_quick_order": -1 if old_rules else PAGE_ALLOC_COSTLY_ORDER,
             "huge_order": config.pageblock_order if huge < 0 else huge,
             "nr_types": NR_TYPES if config.cma else NR_TYPES - 1,
             "cpus": config.cpus,

@@ -100,7 +100,10 @@ class ZoneView:
         """Per-CPU fields of the kernel: count, high, batch and so on [pages]."""
         check_cpu(self.config, cpu)
         fields = self._storage.pcps[cpu]
-        return {name: int(fields[name]) for name in fields.dtype.names}
+        values = {name: int(fields[name]) for name in fields.dtype.names}
+        if self._record["pcp_fixed_high"]:
+            values["free_factor"] = values.pop("free_count")
+        return values
 
     def pageblock_types(self) -> npt.NDArray[np.uint8]:
         """Migratetype of each pageblock, from the one that holds the first page."""

@@ -4,7 +4,7 @@
 pages stay on the lists of the new type even when the pageblock keeps its own, so the
 requests that follow are served natively; where a page goes when it is freed, the
 pageblock's type decides.  That needs a kernel whose lists may hold blocks of another
-type than their pageblock's: profile 6.9.
+type than their pageblock's: profiles 6.1 and 6.9.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from rmqueue.mm.jit import jit
 from rmqueue.mm.mmzone import HIGHATOMIC, pageblock_type
 from rmqueue.mm.pageblock import (
     change_pageblock_range,
+    may_scan_pageblock,
     move_free_blocks,
-    pageblock_in_zone,
     set_pageblock_type,
 )
 from rmqueue.mm.vmstat import (
@@ -56,7 +56,7 @@ def move_block(
             return
         boost_watermark(zone, flags)
         claimable = should_try_claim_block(zone, high, start_mt)
-        if claimable and pageblock_in_zone(zone, pfn):
+        if claimable and may_scan_pageblock(zone, pfn):
             worth = worth_claiming(zone, pfn, start_mt, block_mt)
             move_free_blocks(zone, pfn, start_mt)
             if worth:

@@ -9,6 +9,7 @@ import pytest
 from rmqueue.errors import InvariantError
 from rmqueue.mm.check import INVARIANTS
 from rmqueue.mm.mmzone import ONE_PAGE, PAGE_FREE, PAGE_IN_USE, PAGE_LRU, PAGE_PCP
+from rmqueue.mm.profile import PROFILES
 from rmqueue.zone import Zone
 from tests.unit.zones import zone_of
 
@@ -164,7 +165,7 @@ def test_every_invariant_is_broken_here() -> None:
     assert {name for name, _ in BREAKS} | {"buddies_merged"} == set(INVARIANTS)
 
 
-@pytest.mark.parametrize("kernel", ["6.9", "6.14", "7.3"])
+@pytest.mark.parametrize("kernel", PROFILES)
 def test_a_whole_zone_passes(kernel: str) -> None:
     zone = zone_of(5000, kernel=kernel, cpus=3, start_pfn=7, pageblock_order=5)
     for at in range(200):

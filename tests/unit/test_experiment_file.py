@@ -43,8 +43,8 @@ WRONG: dict[str, tuple[tuple[str, str], str]] = {
     "seeds": (("[1, 2]", "[1, 1]"), "seeds: a number occurs twice"),
     "no seeds": (("[1, 2]", "[]"), "seeds: "),
     "kernel": (
-        ('label = "now"', 'kernel = "6.41"'),
-        "strategies[1].kernel: no kernel is called '6.41': did you mean '6.14'?",
+        ('label = "now"', 'kernel = "7.03"'),
+        "strategies[1].kernel: no kernel is called '7.03': did you mean '7.3'?",
     ),
     "both starts": (
         ('machine = "generic"', 'machine = "generic"\nrecording = "x"'),

@@ -24,15 +24,17 @@ from rmqueue.mm.mmzone import (
     ZONE_BOOSTED_WATERMARK,
     free_list,
     pageblock_type,
-    pageblock_word,
 )
 from rmqueue.mm.pageblock import (
     change_pageblock_range,
     free_blocks_in,
     free_pages_in,
     lru_pages_in,
+    may_scan_pageblock,
     move_freepages_block,
-    pageblock_in_zone,
+    scan_start,
+    scanned_pages,
+    scanned_word,
     set_pageblock_type,
 )
 from rmqueue.mm.vmstat import (
@@ -174,11 +176,13 @@ def worth_claiming(zone: Any, pfn: int, start_mt: int, block_mt: int) -> bool:
     Notes
     -----
     Mirrors ``prep_move_freepages_block()`` and the test in ``try_to_claim_block()``.
-    Movable pages are those on an LRU list, whatever type they were asked with.
+    Movable pages are those on an LRU list, whatever type they were asked with.  Pages
+    that no scan looks at, before the zone's start, pass for in use and not movable.
     """
-    word = pageblock_word(zone, pfn)
+    start = scan_start(zone, pfn)
+    word = scanned_word(zone, start)
     free, movable = free_pages_in(word), lru_pages_in(word)
-    steps = free_blocks_in(word) + zone.pageblock_pages - free
+    steps = free_blocks_in(word) + scanned_pages(zone, start) - free
     zone.cnt[SCAN_BLOCK] += 1
     zone.cnt[SCAN_PAGE] += steps
     if zone.warm_scans > 0 and scanned_lately(zone, pfn):
@@ -229,7 +233,7 @@ def try_to_claim_block(
         zone.claims[start_mt, block_mt] += 1
         return pfn
     boost_watermark(zone, flags)
-    if not pageblock_in_zone(zone, pfn):
+    if not may_scan_pageblock(zone, pfn):
         return -1
     if not worth_claiming(zone, pfn, start_mt, block_mt):
         return -1

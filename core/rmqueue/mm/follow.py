@@ -30,7 +30,6 @@ from rmqueue.mm.mmzone import (
     MOVABLE,
     NR_TYPES,
     PAGE_ORDER,
-    PCP_BATCH_SCALE_MAX,
     RECLAIMABLE,
     RMQUEUE_NORMAL,
     batch_address,
@@ -41,13 +40,7 @@ from rmqueue.mm.mmzone import (
     zone_at,
 )
 from rmqueue.mm.page_alloc import FALLBACK_TYPE, rmqueue, set_lru
-from rmqueue.mm.pcp import (
-    frees_high_order,
-    nr_pcp_alloc,
-    nr_pcp_free,
-    nr_pcp_high,
-    pcp_of,
-)
+from rmqueue.mm.pcp import nr_pcp_alloc, nr_to_flush, pcp_of
 from rmqueue.mm.surgery import any_free, carve, give
 
 #: Steps: a request (that begins a batch, or goes on with one), an allocation, a free,
@@ -319,13 +312,4 @@ def note_pcp_alloc(zone_address: int, cpu: int) -> int:
 @entry(I64, I64, I64, I64)
 def pages_to_flush(zone_address: int, cpu: int, order: int) -> int:
     """Pages to give back after a block was put on a list of a CPU [pages]."""
-    zone = zone_at(zone_address)
-    pcp = pcp_of(zone, cpu)
-    pcp.alloc_factor >>= 1
-    free_high = frees_high_order(zone, cpu, order)
-    if pcp.free_count < pcp.batch << PCP_BATCH_SCALE_MAX:
-        pcp.free_count += 1 << order
-    high = nr_pcp_high(zone, cpu, free_high)
-    if pcp.count < high:
-        return 0
-    return int(nr_pcp_free(zone, cpu, high, free_high))
+    return int(nr_to_flush(zone_at(zone_address), cpu, order))

@@ -21,7 +21,7 @@ from rmqueue.mm.mmzone import (
     set_page_state,
     zone_at,
 )
-from rmqueue.mm.page_alloc import mark_in_use
+from rmqueue.mm.page_alloc import carry_type, mark_in_use
 from rmqueue.mm.pcp import free_unref_page, pcp_of, pindex_to_order, rmqueue_pcplist
 
 ALLOC, FREE = range(2)
@@ -54,14 +54,20 @@ STEP_BYTES = RUN_STEP.itemsize
 
 @entry(I64, I64, I64, I64, I64, I64)
 def restore_pcp(zone_address: int, cpu: int, pindex: int, pfns: int, count: int) -> int:
-    """Put blocks at the tail of a CPU's list: `count` pages (int64) at an address."""
+    """Put blocks at the tail of a CPU's list: `count` pages (int64) at an address.
+
+    The type that a block carries is not recorded: it is taken to be its list's.
+    """
     zone = zone_at(zone_address)
     order = pindex_to_order(zone, pindex)
+    head = pcp_list(zone, cpu, pindex)
     for i in range(count):
         pfn = load_i64(pfns, i)
         set_page_state(zone, pfn, PAGE_PCP | order)
-        list_add_tail(zone, pfn, pcp_list(zone, cpu, pindex))
+        list_add_tail(zone, pfn, head)
         pcp_of(zone, cpu).count += 1 << order
+    if zone.pcp_keeps_type != 0:
+        carry_type(zone, head, pindex % 3)  # also of the huge lists: the 2nd is movable
     return 0
 
 

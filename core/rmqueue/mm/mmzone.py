@@ -1,10 +1,11 @@
 """Constants and records: the zone, its pages, pageblocks, per-CPU lists and batches.
 
 A page costs nine bytes: two 32-bit links in one array and one byte of state in another,
-so that a failed buddy test touches a single byte.  List heads are entries of the link
-array behind the last page.  A pageblock costs one 64-bit word: its migratetype and what
-is inside it, kept up to date by every allocation and free, so that a claim attempt
-knows without a scan what the kernel's scan would have found.
+so that a failed buddy test touches a single byte; and a tenth where pages on per-CPU
+lists carry a type.  List heads are entries of the link array behind the last page.  A
+pageblock costs one 64-bit word: its migratetype and what is inside it, kept up to date
+by every allocation and free, so that a claim attempt knows without a scan what the
+kernel's scan would have found.
 """
 
 from __future__ import annotations
@@ -88,6 +89,9 @@ FAULTS = (
 )
 
 _i8 = "i8"
+#: A CPU's lists: 64 bytes, one line of the cache.  With `pcp_fixed_high`, free_count is
+#: what those kernels call free_factor: each allocation halves either (a field of its
+#: own cost every allocation two per cent).
 PCP = np.dtype(
     [
         (name, _i8)
@@ -111,10 +115,12 @@ BATCH = np.dtype([(name, _i8) for name in ("mode", "cpu", "wanted")], align=True
 _SCALARS = (
     # addresses of the page arrays
     *("links", "meta", "words", "scans", "pcps", "batch", "strategy_state"),
-    "hold_histogram",
+    *("hold_histogram", "page_types"),
     # geometry, relative to base
     *("base", "start", "end", "nr_index", "heads", "max_order"),
     *("pageblock_order", "pageblock_pages", "nr_types", "cpus", "huge_order"),
+    # up to which order a free to the per-CPU lists has no rule to look at
+    "pcp_quick_order",
     # state; unaccounted: pages in use before a recording began, in blocks of no name
     *("unaccounted", "managed", "nr_free", "nr_free_cma", "nr_free_highatomic"),
     *("nr_reserved_highatomic", "flags", "wakeups"),
@@ -155,6 +161,7 @@ pcps, heads = constant_field(ZONE, "pcps"), constant_field(ZONE, "heads")
 max_order = constant_field(ZONE, "max_order")
 pageblock_order = constant_field(ZONE, "pageblock_order")
 batch_address = constant_field(ZONE, "batch")
+pcp_quick_order = constant_field(ZONE, "pcp_quick_order")
 
 
 @jit(forceinline=True)
@@ -185,6 +192,20 @@ def set_page_state(zone: Any, pfn: int, state: int) -> None:
     """Store the state byte of a page."""
     check_page(zone, pfn)
     store_u8(meta(zone), pfn, state)
+
+
+@jit(forceinline=True)
+def page_type(zone: Any, pfn: int) -> int:
+    """Type that a block on a per-CPU list carries (get_pcppage_migratetype)."""
+    check_page(zone, pfn)
+    return int(load_u8(zone.page_types, pfn))
+
+
+@jit(forceinline=True)
+def set_page_type(zone: Any, pfn: int, mt: int) -> None:
+    """Have a block carry a type; only where the profile has `pcp_keeps_type`."""
+    check_page(zone, pfn)
+    store_u8(zone.page_types, pfn, mt)
 
 
 @jit(forceinline=True)

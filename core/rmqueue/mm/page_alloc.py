@@ -33,17 +33,19 @@ from rmqueue.mm.mmzone import (
     batch_address,
     batch_at,
     free_list,
+    next_of,
     page_state,
     pageblock_order,
     pageblock_type,
     pageblock_word,
     set_page_state,
+    set_page_type,
 )
 from rmqueue.mm.pageblock import (
     change_pageblock_range,
     lru_pages_in,
+    may_scan_pageblock,
     move_freepages_block,
-    pageblock_in_zone,
     set_pageblock_type,
 )
 from rmqueue.mm.vmstat import BULK, HEAD, LOCK
@@ -230,6 +232,20 @@ def rmqueue_bulk(
 
 
 @jit(cold=True)
+def carry_type(zone: Any, head: int, start_mt: int) -> None:
+    """Have the blocks of a list just filled carry the type of the lists they come from.
+
+    That is the type asked for, whatever their pageblocks are, or CMA: blocks of CMA
+    pageblocks are on no other lists, and on theirs are no others.
+    """
+    pfn = next_of(zone, head)
+    while pfn != head:
+        is_cma = pageblock_type(zone, pfn) == CMA
+        set_page_type(zone, pfn, CMA if is_cma else start_mt)
+        pfn = next_of(zone, pfn)
+
+
+@jit(cold=True)
 def rmqueue_buddy(
     zone: Any, order: int, start_mt: int, flags: int, fallback: Any
 ) -> int:
@@ -316,7 +332,7 @@ def reserve_block(zone: Any, pfn: int, order: int) -> None:
         change_pageblock_range(zone, pfn, order, HIGHATOMIC)
         zone.nr_reserved_highatomic += 1 << order
         return
-    inside = pageblock_in_zone(zone, pfn)
+    inside = may_scan_pageblock(zone, pfn)
     if whole and not inside:
         return
     set_pageblock_type(zone, pfn, HIGHATOMIC)
@@ -361,7 +377,7 @@ def unreserve_block(zone: Any, pfn: int, order: int, mt: int) -> bool:
         zone.nr_free_highatomic -= (1 << order) * zone.counts_free_highatomic
         return True
     moved = 0
-    if whole or pageblock_in_zone(zone, pfn):
+    if whole or may_scan_pageblock(zone, pfn):
         moved = move_freepages_block(zone, pfn, mt)
         zone.nr_free_highatomic -= moved * zone.counts_free_highatomic
     set_pageblock_type(zone, pfn, mt)

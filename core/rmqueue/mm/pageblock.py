@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from rmqueue.mm.free_list import move_to_free_list
+from rmqueue.mm.free_list import block_weight, move_to_free_list
 from rmqueue.mm.jit import jit, load_i64
 from rmqueue.mm.mmzone import (
     BLOCKS_MASK,
     BLOCKS_SHIFT,
     LRU_SHIFT,
+    ONE_LRU,
     PAGE_FREE,
+    PAGE_LRU,
     PAGE_ORDER,
     PAGES_MASK,
     PAGES_SHIFT,
@@ -79,11 +81,54 @@ def pageblock_start(zone: Any, pfn: int) -> int:
     return int((pfn >> zone.pageblock_order) << zone.pageblock_order)
 
 
-@jit
-def pageblock_in_zone(zone: Any, pfn: int) -> bool:
-    """Whether the pageblock that holds a page lies entirely inside the zone."""
+@jit(forceinline=True)
+def scan_start(zone: Any, pfn: int) -> int:
+    """First page that a scan of the pageblock of a page looks at."""
     start = pageblock_start(zone, pfn)
-    return bool(start >= zone.start and start + zone.pageblock_pages <= zone.end)
+    if start < zone.start and zone.scans_from_page != 0:
+        return pfn
+    return start
+
+
+@jit
+def may_scan_pageblock(zone: Any, pfn: int) -> bool:
+    """Whether the kernel scans the pageblock of a page.
+
+    Not if it crosses the zone's end; nor its start, unless the kernel profile has the
+    scan begin at the page then.
+    """
+    start = scan_start(zone, pfn)
+    return bool(start >= zone.start and start + scanned_pages(zone, start) <= zone.end)
+
+
+@jit(forceinline=True)
+def scanned_pages(zone: Any, start: int) -> int:
+    """Pages [pages] from a page to the end of its pageblock."""
+    return int(zone.pageblock_pages - (start & (zone.pageblock_pages - 1)))
+
+
+@jit
+def scanned_word(zone: Any, start: int) -> int:
+    """Return what a scan from a page to the end of its pageblock finds, as a word."""
+    if start & (zone.pageblock_pages - 1) == 0:
+        return pageblock_word(zone, start)
+    return word_from(zone, start)
+
+
+@jit(cold=True)
+def word_from(zone: Any, q: int) -> int:
+    """`scanned_word` by a scan: only the word of the whole pageblock is kept."""
+    end = q + scanned_pages(zone, q)
+    word = pageblock_type(zone, q)
+    while q < end:
+        state = page_state(zone, q)
+        if state & PAGE_FREE:
+            word += block_weight(state & PAGE_ORDER)
+            q += 1 << (state & PAGE_ORDER)
+        else:
+            word += ONE_LRU * (state // PAGE_LRU & 1)
+            q += 1
+    return word
 
 
 @jit
@@ -110,9 +155,9 @@ def move_free_blocks(zone: Any, pfn: int, mt: int) -> int:
     blocks.  The pageblock word says how many there are, so it ends at the last one, and
     eight pages in use are passed at a time.
     """
-    q = pageblock_start(zone, pfn)
-    end = q + zone.pageblock_pages
-    left = free_blocks_in(pageblock_word(zone, q))
+    q = scan_start(zone, pfn)
+    end = q + scanned_pages(zone, q)
+    left = free_blocks_in(scanned_word(zone, q))
     moved = 0
     while left > 0:
         if q & 7 == 0 and q + 8 <= end and load_i64(zone.meta + q, 0) & ANY_FREE == 0:
@@ -133,8 +178,9 @@ def move_free_blocks(zone: Any, pfn: int, mt: int) -> int:
 @jit
 def move_freepages_block(zone: Any, pfn: int, mt: int) -> int:
     """`move_free_blocks`, counted as the kernel's second pass over the pageblock."""
-    blocks = free_blocks_in(pageblock_word(zone, pfn))
+    start = scan_start(zone, pfn)
+    blocks = free_blocks_in(scanned_word(zone, start))
     moved = move_free_blocks(zone, pfn, mt)
-    zone.cnt[MOVE_PAGE] += blocks + max(zone.pageblock_pages - moved, 0)
+    zone.cnt[MOVE_PAGE] += blocks + max(scanned_pages(zone, start) - moved, 0)
     zone.rare_work = 1
     return moved

@@ -29,7 +29,10 @@ def zone_batchsize(zone: Any) -> int:
 
 @jit
 def zone_set_pageset_high_and_batch(zone: Any) -> None:
-    """Size every CPU's lists by the zone and its low watermark."""
+    """Size every CPU's lists by the zone and its low watermark.
+
+    A fixed mark is a span of one value, and `high` is there from the beginning.
+    """
     batch = zone_batchsize(zone)
     for cpu in range(zone.cpus):
         pcp = pcp_of(zone, cpu)
@@ -40,6 +43,9 @@ def zone_set_pageset_high_and_batch(zone: Any) -> None:
             share = zone.managed // zone.high_fraction // zone.cpus
             pcp.high_min = max(share, 4 * batch)
             pcp.high_max = pcp.high_min
+        if zone.pcp_fixed_high != 0:
+            pcp.high_max = pcp.high_min
+            pcp.high = pcp.high_min
 
 
 @jit(cold=True)
@@ -48,6 +54,8 @@ def decay_pcp_high(zone: Any, cpu: int) -> int:
 
     Returns what the kernel returns: whether, or in how many ways, there was work.
     """
+    if zone.pcp_fixed_high != 0:
+        return 0
     pcp = pcp_of(zone, cpu)
     done = 0
     if pcp.high > pcp.high_min:

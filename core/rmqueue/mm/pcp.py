@@ -29,14 +29,18 @@ from rmqueue.mm.mmzone import (
     link,
     meta,
     next_of,
+    page_type,
     pageblock_type,
     pcp_at,
     pcp_list,
+    pcp_quick_order,
     pcps,
     prev_of,
     set_page_state,
+    set_page_type,
 )
 from rmqueue.mm.page_alloc import (
+    carry_type,
     clear_lru,
     free_pages_ok,
     rmqueue_buddy,
@@ -74,8 +78,10 @@ def pindex_to_order(zone: Any, pindex: int) -> int:
 
 @jit
 def nr_pcp_alloc(zone: Any, cpu: int, order: int) -> int:
-    """Blocks to refill an empty list with (nr_pcp_alloc)."""
+    """Blocks to refill an empty list with; adapts the CPU's mark (nr_pcp_alloc)."""
     pcp = pcp_of(zone, cpu)
+    if zone.pcp_fixed_high != 0:
+        return int(max(pcp.batch >> order, 2) if pcp.batch > 1 else pcp.batch)
     high = clamp(pcp.high, pcp.high_min, pcp.high_max)
     pcp.high = high
     if high < pcp.batch:
@@ -122,6 +128,8 @@ def refill(
         wanted = ask_refill(zone, cpu, order, start_mt, wanted, fallback)
     got = rmqueue_bulk(zone, order, wanted, start_mt, flags, head, fallback)
     pcp_of(zone, cpu).count += got << order
+    if zone.pcp_keeps_type != 0:
+        carry_type(zone, head, start_mt)
 
 
 @jit(forceinline=True)
@@ -179,6 +187,7 @@ def free_pcppages_bulk(zone: Any, cpu: int, count: int, pindex: int) -> None:
     count = min(pcp.count, count)
     pindex -= 1
     last = PCP_ORDER_LISTS + zone.huge_lists - 1
+    keeps_type = zone.pcp_keeps_type != 0
     flushed = 0
     while count > 0:
         pindex = pindex + 1 if pindex < last else 0
@@ -191,7 +200,10 @@ def free_pcppages_bulk(zone: Any, cpu: int, count: int, pindex: int) -> None:
             prefetch(meta(zone), before)
             count -= 1 << order
             flushed += 1 << order
-            free_one_page(zone, pfn, order, pageblock_type(zone, pfn), False)
+            mt = pageblock_type(zone, pfn)
+            if keeps_type:
+                mt = page_type(zone, pfn)
+            free_one_page(zone, pfn, order, mt, False)
             pfn = before
     pcp.count -= flushed
     zone.cnt[PCP_FLUSH_PAGES] += flushed
@@ -270,33 +282,116 @@ def frees_high_order(zone: Any, cpu: int, order: int) -> bool:
     return bool(free_high)
 
 
-@jit(forceinline=True)
-def free_unref_page(zone: Any, cpu: int, pfn: int, order: int) -> None:
-    """Free a block to a CPU's lists, and some of these to the zone if they are full.
+@jit
+def nr_to_flush(zone: Any, cpu: int, order: int) -> int:
+    """Note a free, and say how many pages the CPU has to give back [pages], if any.
 
-    Mirrors ``free_unref_page()`` and ``free_unref_page_commit()``, mm/page_alloc.c.
+    Parameters
+    ----------
+    zone : Zone
+        The fields of the CPU change, but for `count`, which has grown already.
+    cpu : int64
+        Whose lists.
+    order : int64
+        Order of the block that was freed.
+
+    Notes
+    -----
+    The decisions of ``free_unref_page_commit()``, mm/page_alloc.c.
     """
-    if not pcp_allowed_order(zone, order):
-        free_pages_ok(zone, pfn, order)
-        return
-    mt = pageblock_type(zone, pfn)
-    clear_lru(zone, pfn, order)
-    set_page_state(zone, pfn, PAGE_PCP | order)
-    if mt > RECLAIMABLE:
-        mt = MOVABLE
+    if zone.pcp_fixed_high != 0:
+        return nr_to_flush_fixed(zone, cpu, order)
+    return nr_to_flush_tuned(zone, cpu, order)
+
+
+@jit(forceinline=True)
+def nr_to_flush_tuned(zone: Any, cpu: int, order: int) -> int:
+    """`nr_to_flush` since 6.7: the mark follows allocations and frees."""
     pcp = pcp_of(zone, cpu)
-    pindex = order_to_pindex(zone, order, mt)
     pcp.alloc_factor >>= 1
-    list_add(zone, pfn, pcp_list(zone, cpu, pindex))
-    pcp.count += 1 << order
     free_high = frees_high_order(zone, cpu, order)
     if pcp.free_count < pcp.batch << PCP_BATCH_SCALE_MAX:
         pcp.free_count += 1 << order
     high = nr_pcp_high(zone, cpu, free_high)
     if pcp.count < high:
-        return
-    flush(zone, cpu, nr_pcp_free(zone, cpu, high, free_high), pindex, True)
-    if zone.flags & ZONE_BELOW_HIGH and zone_watermark_ok(
-        zone, zone.wmark_high + zone.boost
-    ):
+        return 0
+    return nr_pcp_free(zone, cpu, high, free_high)
+
+
+@jit
+def nr_to_flush_fixed(zone: Any, cpu: int, order: int) -> int:
+    """`nr_to_flush` up to 6.6: the mark stands, a row of frees doubles the batch."""
+    pcp = pcp_of(zone, cpu)
+    free_factor = pcp.free_count
+    if free_factor != 0 and 1 <= order <= PAGE_ALLOC_COSTLY_ORDER:
+        return int(pcp.count)
+    high = pcp.high
+    if zone.flags & ZONE_RECLAIM_ACTIVE:
+        high = min(4 * pcp.batch, high)
+    if pcp.count < high:
+        return 0
+    if high < pcp.batch:
+        return 1
+    doubled = pcp.batch << free_factor
+    most = high - pcp.batch
+    if doubled < most and free_factor < PCP_BATCH_SCALE_MAX:
+        pcp.free_count = free_factor + 1
+    return clamp(doubled, pcp.batch, most)
+
+
+@jit(forceinline=True)
+def free_unref_page(zone: Any, cpu: int, pfn: int, order: int) -> None:
+    """Free a block to a CPU's lists, and some of these to the zone if they are full.
+
+    One test of the order decides whether there is anything else to test
+    (`ZoneStorage`): kernels before 6.7 take the longer way with every page.
+    """
+    if order > pcp_quick_order(zone):
+        free_unref_page_slow(zone, cpu, pfn, order)
+    else:
+        free_unref_page_commit(zone, cpu, pfn, order, False)
+
+
+@jit(cold=True)
+def free_unref_page_slow(zone: Any, cpu: int, pfn: int, order: int) -> None:
+    """`free_unref_page` of any order, by all rules of the kernel profile."""
+    if pcp_allowed_order(zone, order):
+        free_unref_page_commit(zone, cpu, pfn, order, True)
+    else:
+        free_pages_ok(zone, pfn, order)
+
+
+@jit(forceinline=True)
+def free_unref_page_commit(
+    zone: Any, cpu: int, pfn: int, order: int, rules: bool
+) -> None:
+    """Put a block on a CPU's list, and flush if it has too many.
+
+    `rules`, a constant: the profile may have rules of kernels before 6.7.  Mirrors
+    ``free_unref_page()`` and ``free_unref_page_commit()``, mm/page_alloc.c.
+    """
+    mt = pageblock_type(zone, pfn)
+    clear_lru(zone, pfn, order)
+    set_page_state(zone, pfn, PAGE_PCP | order)
+    if rules and zone.pcp_keeps_type != 0:
+        set_page_type(zone, pfn, mt)
+    if mt > RECLAIMABLE:
+        mt = MOVABLE
+    pindex = order_to_pindex(zone, order, mt)
+    pcp_of(zone, cpu).count += 1 << order
+    if rules:
+        pages = nr_to_flush(zone, cpu, order)
+    else:
+        pages = nr_to_flush_tuned(zone, cpu, order)
+    list_add(zone, pfn, pcp_list(zone, cpu, pindex))
+    if pages > 0:
+        flush(zone, cpu, pages, pindex, True)
+        if zone.flags & ZONE_BELOW_HIGH and zone.pcp_fixed_high == 0:
+            clear_below_high(zone)
+
+
+@jit(cold=True)
+def clear_below_high(zone: Any) -> None:
+    """Forget that free pages were short, once they are above the high watermark."""
+    if zone_watermark_ok(zone, zone.wmark_high + zone.boost):
         zone.flags -= ZONE_BELOW_HIGH

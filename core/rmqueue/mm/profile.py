@@ -52,6 +52,15 @@ class KernelProfile:
         1: free pages of HIGHATOMIC blocks are counted, and watermarks subtract them.
     unreserve_trusts_list : int
         1: a block on a HIGHATOMIC list is taken to lie in a HIGHATOMIC pageblock.
+    scans_from_page : int
+        1: the scan of a pageblock that the zone's start cuts off begins at the page
+        found; 0: it is refused, as it is at the zone's end.
+    pcp_keeps_type : int
+        1: a page on a per-CPU list carries the type that it came with, and goes back to
+        that type's free lists; 0: to those of the type that its pageblock has then.
+    pcp_fixed_high : int
+        1: a CPU may keep a fixed number of pages, and a row of frees doubles what it
+        gives back at a time (free_factor); 0: that number follows allocs and frees.
     """
 
     linux: str
@@ -70,13 +79,16 @@ class KernelProfile:
     non_block_reserves: int = 1
     counts_free_highatomic: int = 1
     unreserve_trusts_list: int = 0
+    scans_from_page: int = 0
+    pcp_keeps_type: int = 0
+    pcp_fixed_high: int = 0
 
 
 _6_14 = KernelProfile(linux="c0cd6f557b90 (6.10) to 6.15")
 
 _6_9 = replace(
     _6_14,
-    linux="2dd482ba627d and before (up to 6.9)",
+    linux="6.7 to 2dd482ba627d (6.9)",
     mixed_lists=1,
     late_accounting=1,
     frees_by_pageblock=0,
@@ -86,6 +98,18 @@ _6_9 = replace(
     reserve_whole_block=0,
     non_block_reserves=0,
     counts_free_highatomic=0,
+)
+
+#: As Debian's 6.1.192 has it.  Its huge pages already have two lists: the fix of 6.10
+#: that keeps movable ones apart was taken back into the stable kernels.
+_6_1 = replace(
+    _6_9,
+    linux="up to 6.6",
+    huge_lists=2,
+    merge_retypes=MERGE_KEEPS_TYPES,
+    scans_from_page=1,
+    pcp_keeps_type=1,
+    pcp_fixed_high=1,
 )
 
 #: Free blocks merge, are split, counted and reserved as in 6.14; what is done around
@@ -105,6 +129,6 @@ _6_18 = replace(
 _7_3 = replace(_6_18, linux="6.19 to 7.3", merge_retypes=MERGE_RETYPES_ALL)
 
 #: By name, in the order of versions.
-PROFILES = {"6.9": _6_9, "6.14": _6_14, "6.18": _6_18, "7.3": _7_3}
+PROFILES = {"6.1": _6_1, "6.9": _6_9, "6.14": _6_14, "6.18": _6_18, "7.3": _7_3}
 
 RULES = tuple(field.name for field in fields(KernelProfile) if field.name != "linux")

@@ -85,7 +85,7 @@ class PcpZone:
         self._pcps: PcpRecord = self._storage.pcps
         self.huge_order = int(self._zone["huge_order"])
         self._in_batches = bool(self._zone["flush_in_batches"])
-        self._carries_types = bool(self._zone["mixed_lists"])
+        self._carries_types = bool(self._zone["pcp_keeps_type"])
         self.nr_lists = PCP_ORDER_LISTS + int(self._zone["huge_lists"])
         self.nr_free = int(self._zone["nr_free"])
         self.high_mark = state.watermarks[2] + state.boost

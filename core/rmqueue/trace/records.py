@@ -41,13 +41,13 @@ class PcpState:
     flags: int = 0
 
     def put_into(self, pcps: npt.NDArray[np.void], cpu: int) -> None:
-        """Set the fields of a CPU's record that this one knows, but for `count`."""
-        known = set(pcps.dtype.names or ())
+        """Set the fields of a CPU's record (`mmzone.PCP`), but for `count`."""
         for name in ("high", "high_min", "high_max", "batch"):
             pcps[cpu][name] = getattr(self, name) or pcps[cpu][name]
-        for name in ("alloc_factor", "free_count", "free_factor", "flags"):
-            if name in known:
-                pcps[cpu][name] = getattr(self, name)
+        for name in ("alloc_factor", "flags"):
+            pcps[cpu][name] = getattr(self, name)
+        # the record has one field for both, which no kernel has together
+        pcps[cpu]["free_count"] = self.free_count + self.free_factor
 
 
 @dataclass(frozen=True, eq=False)

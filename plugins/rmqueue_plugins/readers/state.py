@@ -42,8 +42,9 @@ _MOST_TYPES = 256
 _MOST_ORDERS = 14
 #: Bits of struct page's flags: (LRU, head) until 6.11, and since.
 _OLD_BITS, _NEW_BITS = (4, 16), (5, 6)
-#: First versions of the kernel profiles after "6.9".
+#: First versions of the kernel profiles after "6.1".
 _PROFILES = (
+    ((6, 7), "6.9"),  # what a CPU may keep follows allocations and frees
     ((6, 10), "6.14"),  # free blocks on the lists of their pageblock's type
     ((6, 16), "6.18"),  # flushes that give the lock back
     ((6, 19), "7.3"),  # merges that retype all pageblocks of a buddy
@@ -116,9 +117,9 @@ def profile_of(version: tuple[int, int]) -> str:
     Examples
     --------
     >>> [profile_of(version) for version in ((6, 1), (6, 12), (6, 18), (7, 3))]
-    ['6.9', '6.14', '6.18', '7.3']
+    ['6.1', '6.14', '6.18', '7.3']
     """
-    profile = "6.9"
+    profile = "6.1"
     for first, name in _PROFILES:
         if version >= first:
             profile = name
