@@ -298,8 +298,19 @@ def feed(digest: Any, value: Any) -> None:
         digest.update(repr(value).encode())
 
 
-def read_recording(reader: TraceReader, path: Path) -> Recording:
+def read_recording(
+    reader: TraceReader, path: Path, seed: int | None = None
+) -> Recording:
     """Read a recording; a reader that fails in a way of its own is named.
+
+    Parameters
+    ----------
+    reader : TraceReader
+        Who reads it.
+    path : Path
+        The recording.
+    seed : int or None
+        Seed of a start state that is made up; None: the reader's own choice.
 
     Raises
     ------
@@ -307,7 +318,8 @@ def read_recording(reader: TraceReader, path: Path) -> Recording:
         The recording cannot be read, or holds no zone.
     """
     try:
-        recording = reader.read(path)
+        seeds = {"seed": seed} if reader.seeded and seed is not None else {}
+        recording = reader.read(path, **seeds)
     except (RmqueueError, OSError, MemoryError):
         raise
     except Exception as error:

@@ -18,6 +18,7 @@ from rmqueue.trace.records import Ops as Ops
 from rmqueue.trace.records import PcpState as PcpState
 from rmqueue.trace.records import RecordedZone as RecordedZone
 from rmqueue.trace.records import Recording as Recording
+from rmqueue.trace.records import ZoneCounts as ZoneCounts
 from rmqueue.trace.records import ZoneState as ZoneState
 
 if TYPE_CHECKING:
@@ -214,14 +215,18 @@ class TraceReader:
     chunks : callable or None
         ``chunks(path) -> iterator of Chunk``: the trace in pieces, however long it is;
         raises as `read`.  None: only whole recordings can be read.
+    seeded : bool
+        `read` and `evidence` take a keyword ``seed``: where a recording has no exact
+        state at its start, it decides the one that is made up.
     """
 
     name: str
     summary: str
     accepts: Callable[[Path], bool]
-    read: Callable[[Path], Recording]
-    evidence: Callable[[Path], Evidence] | None = None
+    read: Callable[..., Recording]
+    evidence: Callable[..., Evidence] | None = None
     chunks: Callable[[Path], Iterator[Chunk]] | None = None
+    seeded: bool = False
 
 
 @dataclass(frozen=True)

@@ -154,6 +154,25 @@ class Recording:
 
 
 @dataclass(frozen=True, eq=False)
+class ZoneCounts:
+    """How much is free in a zone at some moment, where nobody knows which pages.
+
+    Attributes
+    ----------
+    name : str
+        Name of the zone.
+    free : ndarray of int64, shape (orders, 5)
+        Free blocks by order and migratetype.
+    pageblocks : ndarray of int64, shape (5,)
+        Pageblocks by migratetype; holes of the zone are not counted.
+    """
+
+    name: str
+    free: npt.NDArray[np.int64]
+    pageblocks: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """A recording event by event: what `rmqueue validate` follows.
 
@@ -172,6 +191,11 @@ class Evidence:
     events : ndarray of rmqueue.trace.events.EVENTS
         Events between the two, in the order of the trace, with our migratetypes;
         neither marks nor failed allocations.
+    exact : bool
+        Whether `start` is what the kernel had; else it is made up from counts, and
+        single pages mean nothing.
+    end_counts : tuple of ZoneCounts
+        Counts at the end, zone by zone, where `end` is empty; empty if there are none.
     """
 
     name: str
@@ -183,3 +207,5 @@ class Evidence:
     end: tuple[ZoneState, ...]
     events: npt.NDArray[np.void]
     notes: tuple[str, ...] = ()
+    exact: bool = True
+    end_counts: tuple[ZoneCounts, ...] = ()

@@ -24,16 +24,16 @@ def _accepts(path: Path) -> bool:
     return accepts(path)
 
 
-def _read(path: Path) -> Recording:
+def _read(path: Path, **seed: int) -> Recording:
     from rmqueue_plugins.readers.recording import read
 
-    return read(path)
+    return read(path, **seed)
 
 
-def _evidence(path: Path) -> Evidence:
+def _evidence(path: Path, **seed: int) -> Evidence:
     from rmqueue_plugins.readers.evidence import read_evidence
 
-    return read_evidence(path)
+    return read_evidence(path, **seed)
 
 
 def _folder_chunks(path: Path) -> Iterator[Chunk]:
@@ -66,11 +66,15 @@ def _chunks(path: Path) -> Iterator[Chunk]:
 @hookimpl
 def rmqueue_trace_readers() -> list[TraceReader]:
     """Offer all readers; their modules load on first use."""
-    summary = "Folder with a trace of kmem events and the exact state at its start."
+    summary = "Folder with a trace of kmem events and the state or counts at its start."
+    folders = TraceReader(
+        *("recording", summary, _accepts, _read),
+        evidence=_evidence,
+        chunks=_folder_chunks,
+        seeded=True,
+    )
     return [
-        TraceReader(
-            "recording", summary, _accepts, _read, _evidence, chunks=_folder_chunks
-        ),
+        folders,
         *(
             TraceReader(name, words, _accepts_file(name), _read_file, chunks=_chunks)
             for name, words in FILES.items()

@@ -35,7 +35,7 @@ _PLAIN = tuple(
 
 
 def through(
-    files: tuple[Path, ...], make: Callable[[], Recording], source: str
+    files: tuple[Path, ...], make: Callable[[], Recording], source: str, how: str = ""
 ) -> Recording:
     """Return the recording that `make` makes of some files, from the cache if it can.
 
@@ -47,8 +47,10 @@ def through(
         Makes the recording; errors pass through.
     source : str
         Where it is read from this time.
+    how : str
+        What else decides the result.
     """
-    path = cache_folder() / f"{_digest(files)}.npz"
+    path = cache_folder() / f"{_digest(files, how)}.npz"
     try:
         return replace(_load(path), source=source)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
@@ -69,8 +71,8 @@ def cache_folder() -> Path:
     return cache_root() / "recordings"
 
 
-def _digest(files: tuple[Path, ...]) -> str:
-    digest = hashlib.sha256()
+def _digest(files: tuple[Path, ...], how: str) -> str:
+    digest = hashlib.sha256(how.encode())
     folders = (Path(__file__).parent, Path(trace.__file__).parent)
     sources = [path for folder in folders for path in sorted(folder.glob("*.py"))]
     for path in (*sources, *files):

@@ -9,15 +9,12 @@ import numpy as np
 from rmqueue.errors import TraceError
 from rmqueue.trace.events import Trace
 from rmqueue.types import Evidence
-from rmqueue_plugins.readers.folder import ABOUT, TRACES, need, read_json, take
-from rmqueue_plugins.readers.recording import (
-    choose_window,
-    trace_notes,
-    window_notes,
-)
+from rmqueue_plugins.readers.counts import read_end_counts
+from rmqueue_plugins.readers.folder import ABOUT, COUNTS, find
+from rmqueue_plugins.readers.plausible import DEFAULT_SEED
+from rmqueue_plugins.readers.recording import open_folder
 from rmqueue_plugins.readers.requests import known_types
-from rmqueue_plugins.readers.state import read_end, read_start
-from rmqueue_plugins.readers.traces import read_trace
+from rmqueue_plugins.readers.state import read_end
 
 #: First kernels that a strategy reproduces.  The cure of 6.15 went into stable 6.12.
 _STRATEGIES = (
@@ -41,31 +38,38 @@ def strategy_of(version: tuple[int, int]) -> str:
     return [name for first, name in _STRATEGIES if version >= first][-1]
 
 
-def read_evidence(folder: Path) -> Evidence:
+def read_evidence(folder: Path, seed: int = DEFAULT_SEED) -> Evidence:
     """Read a recording folder event by event.
+
+    Parameters
+    ----------
+    folder : Path
+        The recording.
+    seed : int
+        Seed of a start state that is made up, where there is no exact one.
 
     Raises
     ------
     TraceError
         A file is missing, damaged, or does not fit the others.
     """
-    about = read_json(need(folder, (ABOUT,)))
-    name = take(about, "name", str, str(folder / ABOUT))
-    start = read_start(folder, about)
-    path = need(folder, TRACES)
-    trace = read_trace(path)
-    events = choose_window(trace, about)
-    check_cpus(trace, start.zones[0].cpus)
+    opened = open_folder(folder, seed)
+    start = opened.start
+    check_cpus(opened.trace, start.zones[0].cpus)
+    whole = "window" not in opened.about
+    counted = whole and not opened.exact and find(folder, (f"end-{COUNTS[-1]}.txt",))
     return Evidence(
-        name=name,
+        name=opened.name,
         source=str(folder),
         kernel=start.kernel,
         version=start.version,
         strategy=strategy_of(start.version),
         start=start.zones,
-        end=() if "window" in about else read_end(folder, start),
-        events=known_types(events, start),
-        notes=(*window_notes(about), *trace_notes(trace)),
+        end=read_end(folder, start) if whole and opened.exact else (),
+        events=known_types(opened.events, start.migratetypes),
+        notes=opened.notes,
+        exact=opened.exact,
+        end_counts=read_end_counts(folder) if counted else (),
     )
 
 

@@ -25,6 +25,8 @@ TRACES = (
 STATES = ("state-start.json.xz", "state-start.json")
 END_STATES = ("state-end.json.xz", "state-end.json")
 PAGES = "pages-start.npz"
+#: Texts that stand for the state where it is not there, ``start-zoneinfo.txt`` first.
+COUNTS = ("zoneinfo", "buddyinfo", "pagetypeinfo")
 #: What numpy raises for a file that is no .npz file.
 DAMAGE = (ValueError, TypeError, KeyError, EOFError)
 
@@ -40,13 +42,28 @@ def need(folder: Path, names: tuple[str, ...]) -> Path:
     if path is None:
         raise TraceError(
             f"{folder}: no {' or '.join(names[:2])}: a recording folder holds {ABOUT}, "
-            f"{STATES[0]}, {PAGES} and {TRACES[0]} (or {TRACES[1]})"
+            f"{TRACES[0]} (or {TRACES[1]}), and {STATES[0]} with {PAGES}, or "
+            f"{', '.join(f'start-{name}.txt' for name in COUNTS)}"
         )
     return path
 
 
+def is_exact(folder: Path) -> bool:
+    """Whether a recording has an exact state at its start, or should have one.
+
+    It has none if neither of its files is there, but counts of free blocks are.
+    """
+    texts = (f"start-{name}.txt" for name in COUNTS)
+    return bool(find(folder, (*STATES, PAGES)) or not find(folder, tuple(texts)))
+
+
 def input_files(folder: Path) -> tuple[Path, ...]:
     """All files that a recording is made of; the state at its end may be missing."""
+    if not is_exact(folder):
+        texts = (f"start-{name}.txt" for name in COUNTS)
+        return tuple(
+            need(folder, n) for n in ((ABOUT,), TRACES, *((t,) for t in texts))
+        )
     needed = ((ABOUT,), STATES, (PAGES,), TRACES)
     found = [need(folder, names) for names in needed]
     end = find(folder, END_STATES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ from rmqueue_plugins.readers.folder import (
     TRACES,
     find,
     input_files,
+    is_exact,
     need,
     read_json,
     take,
 )
+from rmqueue_plugins.readers.plausible import DEFAULT_SEED, make_start
 from rmqueue_plugins.readers.requests import convert
-from rmqueue_plugins.readers.state import read_end_free, read_start
+from rmqueue_plugins.readers.state import Start, read_end_free, read_start
 from rmqueue_plugins.readers.traces import read_trace
 
 FIRST_MARK, LAST_MARK = "RMQ SNAP_start", "RMQ SNAP_end"
@@ -46,7 +49,7 @@ def accepts(path: Path) -> bool:
     return path.is_dir() and find(path, (ABOUT, *STATES, *TRACES)) is not None
 
 
-def read(path: Path) -> Recording:
+def read(path: Path, seed: int = DEFAULT_SEED) -> Recording:
     """Read a recording folder, or take what was made of it before.
 
     Parameters
@@ -54,6 +57,10 @@ def read(path: Path) -> Recording:
     path : Path
         Folder with ``recording.json``, ``state-start.json.xz``, ``pages-start.npz`` and
         ``trace.txt.xz`` or ``trace.txt``; ``state-end.json.xz`` is used if it is there.
+        Without an exact state ``start-zoneinfo.txt``, ``start-buddyinfo.txt`` and
+        ``start-pagetypeinfo.txt``, from which one is made up.
+    seed : int
+        Seed of a state that is made up.
 
     Raises
     ------
@@ -62,24 +69,83 @@ def read(path: Path) -> Recording:
     """
     if not path.is_dir():
         raise TraceError(f"{path}: a recording is a folder: name the folder")
-    return cache.through(input_files(path), lambda: convert_folder(path), str(path))
+    files, how = input_files(path), "" if is_exact(path) else f"seed {seed}"
+    return cache.through(files, lambda: convert_folder(path, seed), str(path), how)
 
 
-def convert_folder(folder: Path) -> Recording:
+def convert_folder(folder: Path, seed: int = DEFAULT_SEED) -> Recording:
     """Read a recording folder, always from its files."""
-    about = read_json(need(folder, (ABOUT,)))
-    name = take(about, "name", str, str(folder / ABOUT))
-    start = read_start(folder, about)
-    path = need(folder, TRACES)
-    trace = read_trace(path)
-    events = choose_window(trace, about)
-    zones = convert(events, start, read_end_free(folder, start.max_pfn))
+    opened = open_folder(folder, seed)
+    start, trace = opened.start, opened.trace
+    end_free = read_end_free(folder, start.max_pfn) if opened.exact else None
+    zones = convert(opened.events, start, end_free)
     _refuse(zones, trace)
-    notes = (*window_notes(about), *trace_notes(trace), *_inferred_notes(zones))
-    return Recording(name, str(folder), start.kernel, zones, notes)
+    notes = (*opened.notes, *_inferred_notes(zones))
+    return Recording(opened.name, str(folder), start.kernel, zones, notes)
 
 
-def choose_window(trace: Trace, about: Mapping[str, Any]) -> Events:
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A recording folder: what its files say, before anything is made of it.
+
+    Attributes
+    ----------
+    name : str
+        Name of the recording.
+    about : mapping
+        Its ``recording.json``.
+    exact : bool
+        Whether the start state is recorded, and not made up.
+    trace : Trace
+        The whole trace.
+    events : ndarray of EVENTS
+        Events of the window, with the kernel's migratetypes.
+    start : Start
+        State at its start.
+    notes : tuple of str
+        What a reader must know.
+    """
+
+    name: str
+    about: Mapping[str, Any]
+    exact: bool
+    trace: Trace
+    events: Events
+    start: Start
+    notes: tuple[str, ...]
+
+
+def open_folder(folder: Path, seed: int) -> Opened:
+    """Read the files of a recording folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The recording.
+    seed : int
+        Seed of a start state that is made up.
+
+    Raises
+    ------
+    TraceError
+        A file is missing, damaged, or does not fit the others.
+    """
+    about = read_json(need(folder, (ABOUT,)))
+    name, exact = take(about, "name", str, str(folder / ABOUT)), is_exact(folder)
+    notes: list[str] = []
+    if exact:
+        start = read_start(folder, about)
+    trace = read_trace(need(folder, TRACES))
+    events = choose_window(trace, about, exact)
+    if not exact:
+        start, notes = make_start(folder, about, events, seed)
+        if not trace.marks:
+            notes.append("no marks in the trace: all of it is the window")
+    notes = [*window_notes(about), *trace_notes(trace), *notes]
+    return Opened(name, about, exact, trace, events, start, tuple(notes))
+
+
+def choose_window(trace: Trace, about: Mapping[str, Any], exact: bool = True) -> Events:
     """Events between the two states: what is replayed.
 
     Notes
@@ -87,8 +153,11 @@ def choose_window(trace: Trace, about: Mapping[str, Any]) -> Events:
     The state at the start was taken at the marker ``RMQ SNAP_start``, that at the end
     at ``RMQ SNAP_end``; `closure.end_cut.handshake_events_applied` lines behind it had
     still an effect.  A trace that is itself a window (`window` in recording.json) ends
-    with its last line.
+    with its last line.  Without an exact state a trace that has no marks at all (perf
+    writes none) is the window.
     """
+    if not exact and not trace.marks:
+        return _without_failed(trace.events)
     marks = {text: index for index, text in reversed(trace.marks)}
     if FIRST_MARK not in marks:
         raise TraceError(
@@ -112,8 +181,13 @@ def choose_window(trace: Trace, about: Mapping[str, Any]) -> Events:
                 f"{trace.name}: {trace.lines:,} lines, and {ABOUT} says {lines:,}: the "
                 "trace is cut off: copy the file again"
             )
-    failed = (trace.events["kind"] == ALLOC) & (trace.events["pfn"] == 0)
-    window: Events = trace.events[chosen & (trace.events["kind"] != MARK) & ~failed]
+    return _without_failed(trace.events[chosen])
+
+
+def _without_failed(events: Events) -> Events:
+    """Events that are neither marks nor failed allocations."""
+    failed = (events["kind"] == ALLOC) & (events["pfn"] == 0)
+    window: Events = events[(events["kind"] != MARK) & ~failed]
     return window
 
 

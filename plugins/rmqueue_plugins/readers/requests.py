@@ -91,7 +91,7 @@ def convert(
     ``drained_free``
         drains of pages that are free: nothing.
     """
-    events = known_types(events, start)
+    events = known_types(events, start.migratetypes)
     zone = _zones(events, start)
     takes = find_takes(events, zone, start.version)
     direct = direct_frees(events, end_free, start.version)
@@ -102,11 +102,11 @@ def convert(
     return tuple(stream.run() for stream in streams if stream.indices)
 
 
-def known_types(events: Events, start: Start) -> Events:
+def known_types(events: Events, types: Ints) -> Events:
     """Replace the kernel's migratetypes by ours; isolated blocks count as movable."""
     events = events.copy()
     for column in ("mt", "fallback_mt"):
-        known = start.migratetypes[np.maximum(events[column], 0)]
+        known = types[np.maximum(events[column], 0)]
         known = np.where(known < 0, MOVABLE, known)
         events[column] = np.where(events[column] < 0, -1, known)
     return events

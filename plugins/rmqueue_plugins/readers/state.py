@@ -37,8 +37,17 @@ _TYPES = {
     "MIGRATE_CMA": CMA,
     "MIGRATE_ISOLATE": ISOLATED,
 }
+#: The names that /proc prints.
+TYPE_NAMES = {
+    "Unmovable": UNMOVABLE,
+    "Movable": MOVABLE,
+    "Reclaimable": 2,
+    "HighAtomic": HIGHATOMIC,
+    "CMA": CMA,
+    "Isolate": ISOLATED,
+}
 #: Larger numbers than any kernel's migratetypes [types].
-_MOST_TYPES = 256
+MOST_TYPES = 256
 _MOST_ORDERS = 14
 #: Bits of struct page's flags: (LRU, head) until 6.11, and since.
 _OLD_BITS, _NEW_BITS = (4, 16), (5, 6)
@@ -143,7 +152,7 @@ def read_start(folder: Path, about: Mapping[str, Any]) -> Start:
     """
     where = str(folder / ABOUT)
     kernel = take(about, "kernel_package", str, where)
-    version = _version(kernel, where)
+    version = version_of(kernel, where)
     cpus = number(about, "cpus", where, least=1)
     order = number(about, "page_block_order", where, default=9)
     dump = _open(need(folder, STATES))
@@ -218,7 +227,8 @@ def read_end_free(folder: Path, max_pfn: int) -> Bools | None:
     return free
 
 
-def _version(kernel: str, where: str) -> tuple[int, int]:
+def version_of(kernel: str, where: str) -> tuple[int, int]:
+    """First two numbers of a kernel's version; `where` begins the message."""
     try:
         major, minor = (int(part) for part in kernel.replace("-", ".").split(".")[:2])
     except ValueError:
@@ -231,11 +241,11 @@ def _version(kernel: str, where: str) -> tuple[int, int]:
 
 def _open(path: Path) -> _Dump:
     content = read_json(path)
-    types = np.full(_MOST_TYPES, UNMOVABLE, np.int64)
+    types = np.full(MOST_TYPES, UNMOVABLE, np.int64)
     types[:4] = range(4)
     for pair in content.get("migratetypes", ()):
         match pair:
-            case [str(name), int(code)] if name in _TYPES and 0 <= code < _MOST_TYPES:
+            case [str(name), int(code)] if name in _TYPES and 0 <= code < MOST_TYPES:
                 types[code] = _TYPES[name]
     orders = number(content, "nr_orders", str(path), default=11, least=1)
     max_pfn = number(content, "max_pfn", str(path), least=1)
@@ -280,7 +290,7 @@ def _free_lists(dump: _Dump, record: Mapping[str, Any], where: str) -> Lists:
                 f"{where}: free list {key!r} holds blocks outside the zone or not "
                 "aligned to their order: the file is damaged"
             )
-        lists[int(order), int(dump.types[int(mt) % _MOST_TYPES])] = pfns
+        lists[int(order), int(dump.types[int(mt) % MOST_TYPES])] = pfns
         pages += size * len(pfns)
     if _mark(lists, dump.max_pfn).sum() != pages:
         raise TraceError(f"{where}: free blocks overlap: the file is damaged")
@@ -362,7 +372,7 @@ def _geometry(
             f"{where}: three watermarks and a type for every pageblock are needed, "
             f"found {len(marks)} and {len(blocks)}: the file is damaged"
         )
-    types = dump.types[np.clip(blocks, 0, _MOST_TYPES - 1)]
+    types = dump.types[np.clip(blocks, 0, MOST_TYPES - 1)]
     return {
         "name": take(record, "name", str, where),
         "start_pfn": start,
