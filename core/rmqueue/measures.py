@@ -57,11 +57,15 @@ class FallbackMatrix:
         Whole pageblocks claimed; blocks taken from another type [events].
     pollute : ndarray of int64, shape (5, 5)
         Pages placed in pageblocks of another type [pages].
+    orders : ndarray of int64, shape (14, 14)
+        Claims and steals: row = order asked for, column = order of the block found
+        [events].
     """
 
     claim: npt.NDArray[np.int64]
     steal: npt.NDArray[np.int64]
     pollute: npt.NDArray[np.int64]
+    orders: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

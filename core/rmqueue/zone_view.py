@@ -29,7 +29,7 @@ from rmqueue.storage import ZoneStorage
 from rmqueue.types import Strategy
 
 MARKS = ("min", "low", "high", "promo")
-MATRICES = ("claims", "steals", "pollute")
+MATRICES = ("claims", "steals", "pollute", "fallback_orders")
 PAGEBLOCK_DTYPE = np.dtype(
     [("type", "u1"), ("free_blocks", "i8"), ("free_pages", "i8"), ("lru_pages", "i8")]
 )
@@ -179,7 +179,7 @@ class ZoneView:
 
     def forget_work(self) -> None:
         """Set work counters, fallbacks and lock holds back to nothing."""
-        for name in ("cnt", "hold_start", "claims", "steals", "pollute"):
+        for name in ("cnt", "hold_start", *MATRICES):
             self._record[name][:] = 0
         self._storage.scans[:] = 0  # they are times on the counter of scans
         self._reset_holds()

@@ -69,7 +69,7 @@ def move_block(
 
 @jit
 def steal_suitable_fallback(
-    zone: Any, high: int, fallback_mt: int, start_mt: int, flags: int
+    zone: Any, order: int, high: int, fallback_mt: int, start_mt: int, flags: int
 ) -> None:
     """Move the head of a list, and perhaps its whole pageblock, to `start_mt`.
 
@@ -82,6 +82,7 @@ def steal_suitable_fallback(
         zone.claims[start_mt, fallback_mt] += 1
     else:
         zone.steals[start_mt, fallback_mt] += 1
+    zone.fallback_orders[order, high] += 1
 
 
 @jit
@@ -91,7 +92,7 @@ def smallest_fallback(zone: Any, order: int, start_mt: int, flags: int) -> None:
     for high in range(order, zone.max_order + 1):
         fallback_mt = find_suitable_fallback(zone, high, start_mt, False)
         if fallback_mt >= 0:
-            steal_suitable_fallback(zone, high, fallback_mt, start_mt, flags)
+            steal_suitable_fallback(zone, order, high, fallback_mt, start_mt, flags)
             return
 
 
@@ -106,7 +107,7 @@ def move_fallback(zone: Any, order: int, start_mt: int, flags: int) -> bool:
             if high > order and not should_try_claim_block(zone, high, start_mt):
                 smallest_fallback(zone, order, start_mt, flags)
             else:
-                steal_suitable_fallback(zone, high, fallback_mt, start_mt, flags)
+                steal_suitable_fallback(zone, order, high, fallback_mt, start_mt, flags)
             return True
         high -= 1
     return False

@@ -16,6 +16,7 @@ from rmqueue.mm.mmzone import (
     BUDDY_LISTS,
     CMA,
     MOVABLE,
+    NR_ORDERS,
     NR_TYPES,
     PAGE_IN_USE,
     PCP_LISTS,
@@ -91,6 +92,9 @@ def clear_counters(zone: Any) -> None:
             zone.claims[i, k] = 0
             zone.steals[i, k] = 0
             zone.pollute[i, k] = 0
+    for i in range(NR_ORDERS):
+        for k in range(NR_ORDERS):
+            zone.fallback_orders[i, k] = 0
 
 
 @entry(I64, I64, I64, I64, I64)

@@ -231,6 +231,7 @@ def try_to_claim_block(
         change_pageblock_range(zone, pfn, high, start_mt)
         zone.cnt[CLAIM_WHOLE] += 1
         zone.claims[start_mt, block_mt] += 1
+        zone.fallback_orders[order, high] += 1
         return pfn
     boost_watermark(zone, flags)
     if not may_scan_pageblock(zone, pfn):
@@ -241,6 +242,7 @@ def try_to_claim_block(
     set_pageblock_type(zone, pfn, start_mt)
     zone.cnt[CLAIM_PART] += 1
     zone.claims[start_mt, block_mt] += 1
+    zone.fallback_orders[order, high] += 1
     return rmqueue_smallest(zone, order, start_mt)
 
 
@@ -269,6 +271,7 @@ def steal_block(
     page_del_and_expand(zone, pfn, order, high, rest_mt)
     zone.cnt[STEAL] += 1
     zone.steals[start_mt, rest_mt] += 1
+    zone.fallback_orders[order, high] += 1
     return pfn
 
 

@@ -147,6 +147,8 @@ ZONE = np.dtype(
         ("claims", _i8, (NR_TYPES, NR_TYPES)),
         ("steals", _i8, (NR_TYPES, NR_TYPES)),
         ("pollute", _i8, (NR_TYPES, NR_TYPES)),
+        # claims and steals by order asked for and order found
+        ("fallback_orders", _i8, (NR_ORDERS, NR_ORDERS)),
     ],
     align=True,
 )
