@@ -171,12 +171,30 @@ class _Finder:
             mark[block], whole[block] = FREED, True
             hint[block] = self.list_type[event]
             first[block] = np.minimum(first[block], event)
+        if self.old:
+            hint[first > self._moved(extent)] = NO_TYPE
         single = (self.kind[owner] == FREE) & (self.events["order"][owner] == 0)
         freed_first = np.zeros(extent.size, np.bool_)
         freed_first[at[single]] = True
         types = self._pageblock_types(extent, rows)
         listed = tuple(self._listed(extent, first))
         return Clues(mark, first, hint, whole, types, listed, freed_first)
+
+    def _moved(self, extent: Extent) -> Ints:
+        """Event after which the list of a page says nothing of the start.
+
+        Until 6.9 a fallback may move all free blocks of a pageblock to other lists,
+        whether it claims the pageblock or not.
+        """
+        shift, events = extent.pageblock_order, self.events
+        after = np.full(extent.size >> shift, len(events), np.int64)
+        take = np.flatnonzero((self.takes.kind != NO_TAKE) & (self.takes.fallback >= 0))
+        pfn = events["pfn"][self.takes.fallback[take]]
+        inside = (pfn >= extent.start_pfn) & (pfn < extent.start_pfn + extent.pages)
+        block = (pfn[inside] - extent.base) >> shift
+        np.minimum.at(after, block, take[inside])
+        moved: Ints = np.repeat(after, 1 << shift)
+        return moved
 
     def _whole_blocks(
         self, extent: Extent, first: Ints

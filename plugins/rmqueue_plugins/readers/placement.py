@@ -145,39 +145,57 @@ class Placement:
         if len(blocks):
             self._measure()
 
-    def _choose(self, blocks: Ints, rank: Ints, count: int) -> Ints:
-        """Choose blocks of the lowest rank, else at random, never two buddies."""
+    def _choose(self, order: int, blocks: Ints, rank: Ints, count: int) -> Ints:
+        """Choose blocks of the lowest rank, else at random, never two that merge."""
         ordered = blocks[np.lexsort((self.rng.random(len(blocks)), rank))]
-        _, at = np.unique(ordered >> 1, return_index=True)
-        chosen: Ints = ordered[np.sort(at)][:count]
+        if order < self.extent.max_order:
+            _, at = np.unique(ordered >> 1, return_index=True)
+            ordered = ordered[np.sort(at)]
+        chosen: Ints = ordered[:count]
         return chosen
 
     def _room(self, order: int) -> Bools:
         """Blocks that could be free as a whole and would not merge."""
         free = self.free[order]
-        buddy = free.reshape(-1, 2)[:, ::-1].ravel()
-        room: Bools = ~self.used[order] & ~free & ~buddy
+        room: Bools = ~self.used[order] & ~free
+        if order < self.extent.max_order:
+            room &= ~free.reshape(-1, 2)[:, ::-1].ravel()
         return room
 
     def _place_large(self) -> None:
         """Put in blocks of whole pageblocks, while these can be of any type.
 
-        One of which half is free without a break was probably begun later; then come
-        those of which nothing is known.
+        One that was begun later shows by half of it being free without a break, or by
+        free blocks of which there must not be so many; then come those of which nothing
+        is known.
         """
+        self.begun = self._surplus()
         for order in range(self.extent.max_order, self.shift - 1, -1):
             for mt, count in enumerate(self._missing(order).tolist()):
                 if count > 0:
                     self._put_large(order, mt, count)
+
+    def _surplus(self) -> Bools:
+        """Pages of free blocks of an order and type that are mostly too many."""
+        pages = np.zeros(self.extent.size, np.bool_)
+        for order in range(self.shift):
+            blocks, types = self._free_blocks(order)
+            for mt, missing in enumerate(self._missing(order).tolist()):
+                mine = blocks[types == mt]
+                if -2 * missing > len(mine):
+                    pages[mine << order] = True
+        return pages
 
     def _put_large(self, order: int, mt: int, count: int) -> None:
         types = self.types.reshape(-1, 1 << (order - self.shift))
         fits = ((types == NO_TYPE) | (types == mt)).all(axis=1)
         fits &= ~self.whole[order]
         blocks = np.flatnonzero(fits & self._room(order))
-        half = self.free[order - 1].reshape(-1, 2).any(axis=1) if order else fits
-        rank = np.where(half, 0, np.where(self.some[order], 2, 1))[blocks]
-        chosen = self._choose(blocks, rank, count)
+        begun = self.begun.reshape(-1, 1 << order).any(axis=1)
+        if order > 0:
+            begun |= self.free[order - 1].reshape(-1, 2).any(axis=1)
+        rank = np.where(begun, 0, np.where(self.some[order], 2, 1))[blocks]
+        chosen = self._choose(order, blocks, rank, count)
         costs = (types[chosen] == NO_TYPE).sum(axis=1)
         chosen = chosen[np.cumsum(costs) <= max(int(self.left[mt]), 0)]
         self.left[mt] -= int((types[chosen] == NO_TYPE).sum())
@@ -234,7 +252,7 @@ class Placement:
         buddies = blocks ^ 1
         buddies = buddies[~self.used[order][buddies] & ~self.whole[order][buddies]]
         rank = (~self.some[order][buddies]).astype(np.int64)
-        self._put(order, self._choose(buddies, rank, count), mt)
+        self._put(order, self._choose(order, buddies, rank, count), mt)
 
     def _put_small(self, order: int, mt: int, count: int, relaxed: int) -> None:
         """Put in blocks below the size of a pageblock.
@@ -249,7 +267,7 @@ class Placement:
             room &= np.repeat(self.types == mt, 1 << (self.shift - order))
         blocks = np.flatnonzero(room)
         rank = np.zeros(len(blocks), np.int64)
-        self._put(order, self._choose(blocks, rank, count), mt)
+        self._put(order, self._choose(order, blocks, rank, count), mt)
 
     # What came of it -------------------------------------------------------------
 
