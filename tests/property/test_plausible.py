@@ -9,8 +9,15 @@ from hypothesis import strategies as st
 from rmqueue.trace.events import DRAIN, EVENTS, FREE, LOCKED, Events
 from rmqueue.types import ZoneState
 from rmqueue.zone import Zone
-from rmqueue_plugins.readers.clues import FREED, USED, Clues, Extent, find_clues
-from rmqueue_plugins.readers.placement import NR_TYPES, Placement
+from rmqueue_plugins.readers.clues import (
+    FREED,
+    NR_TYPES,
+    USED,
+    Clues,
+    Extent,
+    find_clues,
+)
+from rmqueue_plugins.readers.placement import Placement
 
 PAGEBLOCKS, ORDERS = 12, 11
 SIZE = 512

@@ -97,6 +97,29 @@ def test_a_fallback_tells_the_whole_block_and_its_pageblock(tmp_path: Path) -> N
     assert zone.pageblock_types[0x640 >> 9] == 2
 
 
+def test_a_type_that_fell_back_had_no_other_block(tmp_path: Path) -> None:
+    """Whatever counts say that were read at another moment."""
+    steal = line(
+        "mm_page_alloc_extfrag: page=0 pfn=0x800 alloc_order=2 fallback_order=10 "
+        "pageblock_order=9 alloc_migratetype=1 fallback_migratetype=0 "
+        "fragmenting=0 change_ownership=1"
+    )
+    lines = [locked(1024), steal, alloc(0x800, 2)]
+    wanted = {"Movable": {0: 2, 1: 3, 5: 2}, "Unmovable": {10: 1, 3: 1}}
+    blocks = {"Movable": 4, "Unmovable": 4}
+    folder = proc_texts.write(tmp_path / "made", lines, wanted, blocks)
+    evidence = read_evidence(folder)
+    assert counts(dict(evidence.start[0].free_lists)) == {
+        (0, 1): 2,
+        (1, 1): 3,
+        (3, 0): 1,
+        (10, 0): 1,
+    }
+    assert any(
+        "2 free blocks of pagetypeinfo have no place" in n for n in evidence.notes
+    )
+
+
 def test_per_cpu_lists_hold_what_is_given_out_and_what_is_counted(
     tmp_path: Path,
 ) -> None:

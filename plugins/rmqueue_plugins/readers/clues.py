@@ -40,6 +40,10 @@ Bytes: TypeAlias = npt.NDArray[np.int8]
 UNKNOWN, FREED, USED = range(3)
 #: No such type is known.
 NO_TYPE = -1
+#: Types that the simulator knows.
+NR_TYPES = 5
+#: Above all orders.
+NEVER = 99
 #: Types with per-CPU lists: unmovable, movable, reclaimable.
 PCP_TYPES = 3
 
@@ -98,6 +102,9 @@ class Clues:
         in the order in which they left them.
     freed_first : ndarray of bool
         Single pages in use that the trace sees freed.
+    emptied : ndarray of int64, shape (5,)
+        Least order for which a type fell back on others: until then all free blocks of
+        the type and at least that order had been taken.
     """
 
     mark: Bytes
@@ -107,6 +114,7 @@ class Clues:
     types: Bytes
     listed: tuple[tuple[int, int, int, int], ...]
     freed_first: Bools
+    emptied: Ints
 
 
 def find_clues(
@@ -178,7 +186,19 @@ class _Finder:
         freed_first[at[single]] = True
         types = self._pageblock_types(extent, rows)
         listed = tuple(self._listed(extent, first))
-        return Clues(mark, first, hint, whole, types, listed, freed_first)
+        emptied = self._emptied(extent)
+        return Clues(mark, first, hint, whole, types, listed, freed_first, emptied)
+
+    def _emptied(self, extent: Extent) -> Ints:
+        events = self.events
+        fallback = self.kind == FALLBACK
+        fallback &= events["pfn"] >= extent.start_pfn
+        fallback &= events["pfn"] < extent.start_pfn + extent.pages
+        fallback &= (events["mt"] >= 0) & (events["mt"] < PCP_TYPES)
+        emptied = np.full(NR_TYPES, NEVER, np.int64)
+        rows = events[fallback]
+        np.minimum.at(emptied, rows["mt"], rows["order"])
+        return emptied
 
     def _moved(self, extent: Extent) -> Ints:
         """Event after which the list of a page says nothing of the start.

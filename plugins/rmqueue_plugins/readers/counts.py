@@ -12,8 +12,8 @@ import numpy as np
 from rmqueue.errors import TraceError
 from rmqueue.trace.events import Ints
 from rmqueue.types import ZoneCounts
+from rmqueue_plugins.readers.clues import NR_TYPES
 from rmqueue_plugins.readers.folder import COUNTS, need
-from rmqueue_plugins.readers.placement import NR_TYPES
 from rmqueue_plugins.readers.procinfo import (
     PageTypes,
     ZoneInfo,

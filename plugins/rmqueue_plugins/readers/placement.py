@@ -10,11 +10,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from rmqueue.trace.events import Bools, Ints
-from rmqueue_plugins.readers.clues import FREED, NO_TYPE, UNKNOWN, USED, Clues, Extent
+from rmqueue_plugins.readers.clues import (
+    FREED,
+    NO_TYPE,
+    NR_TYPES,
+    UNKNOWN,
+    USED,
+    Clues,
+    Extent,
+)
 from rmqueue_plugins.readers.state import HIGHATOMIC, MOVABLE, UNMOVABLE, Lists
-
-#: Types that the simulator knows.
-NR_TYPES = 5
 
 
 class Placement:
@@ -154,6 +159,14 @@ class Placement:
         chosen: Ints = ordered[:count]
         return chosen
 
+    def _may_be_left(self, order: int, mt: int) -> bool:
+        """Whether the trace allows free blocks that it does not name.
+
+        It does not if the type fell back on others for want of such a block; the counts
+        were read at another moment then, or compaction took blocks without a trace.
+        """
+        return bool(order < self.clues.emptied[mt])
+
     def _room(self, order: int) -> Bools:
         """Blocks that could be free as a whole and would not merge."""
         free = self.free[order]
@@ -172,7 +185,7 @@ class Placement:
         self.begun = self._surplus()
         for order in range(self.extent.max_order, self.shift - 1, -1):
             for mt, count in enumerate(self._missing(order).tolist()):
-                if count > 0:
+                if count > 0 and self._may_be_left(order, mt):
                     self._put_large(order, mt, count)
 
     def _surplus(self) -> Bools:
@@ -236,13 +249,13 @@ class Placement:
         """Grow free blocks of which there are too many, then put in what is missing."""
         for order in range(min(self.shift, self.extent.max_order)):
             for mt, missing in enumerate(self._missing(order).tolist()):
-                if missing < 0:
+                if missing < 0 and self._may_be_left(order + 1, mt):
                     self._grow(order, mt, -missing)
         for order in range(min(self.shift - 1, self.extent.max_order), -1, -1):
             for mt in range(NR_TYPES):
                 for relaxed in range(3 if self.mixed else 2):
                     count = int(self._missing(order)[mt])
-                    if count > 0:
+                    if count > 0 and self._may_be_left(order, mt):
                         self._put_small(order, mt, count, relaxed)
 
     def _grow(self, order: int, mt: int, count: int) -> None:
