@@ -34,7 +34,7 @@ from rmqueue.mm.pageblock import (
     free_blocks_in,
     free_pages_in,
     lru_pages_in,
-    pageblock_in_zone,
+    may_scan_pageblock,
 )
 from rmqueue.mm.vmstat import FALLBACK
 from rmqueue.types import Strategy
@@ -46,7 +46,7 @@ def claimable_pages(zone: Any, pfn: int, start_mt: int) -> int:
     block_mt = pageblock_type(zone, pfn)
     if block_mt == start_mt or block_mt > RECLAIMABLE:
         return 0
-    if not pageblock_in_zone(zone, pfn):
+    if not may_scan_pageblock(zone, pfn):
         return 0
     word = pageblock_word(zone, pfn)
     free, movable = free_pages_in(word), lru_pages_in(word)

@@ -27,7 +27,7 @@ from rmqueue.mm.mmzone import (
     RMQUEUE_STEAL,
     pageblock_type,
 )
-from rmqueue.mm.pageblock import pageblock_in_zone
+from rmqueue.mm.pageblock import may_scan_pageblock
 from rmqueue.mm.vmstat import STEAL_SEARCH
 from rmqueue.types import Strategy
 
@@ -38,7 +38,7 @@ def exposes_claim(zone: Any, high: int, fallback_mt: int, start_mt: int) -> bool
     if not should_try_claim_block(zone, high, start_mt):
         return False
     pfn = first_block(zone, high, fallback_mt)
-    if pfn < 0 or not pageblock_in_zone(zone, pfn):
+    if pfn < 0 or not may_scan_pageblock(zone, pfn):
         return False
     return bool(worth_claiming(zone, pfn, start_mt, pageblock_type(zone, pfn)))
 
