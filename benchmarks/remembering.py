@@ -1,4 +1,6 @@
-"""Claims that a remembered fallback misses: python -m benchmarks.remembering [FOLDER]...
+"""Count the claims that a remembered fallback misses.
+
+python -m benchmarks.remembering [RECORDING]...
 
 Recordings are named by their folders; the built-in window and the model of LKP's server
 (quick, five seeds) are always there.
@@ -40,13 +42,13 @@ def show(name: str, runs: dict[str, list[tuple[float, ...]]]) -> None:
             low, high = min(values), max(values)
             middle = f"{median(values):,.0f}"
             spread = "" if low == high else f" ({low:,.0f} to {high:,.0f})"
-            cells.append(f"{middle + spread:>26}")
-        print(f"{name:<14} {strategy:<21}" + "".join(cells), flush=True)
+            cells.append(f"{middle + spread:>34}")
+        print(f"{name:<14} {strategy:<21}" + " ".join(cells), flush=True)
 
 
 def main() -> None:
     """Print the table."""
-    print(" " * 36 + "".join(f"{head:>26}" for head in COLUMNS))
+    print(" " * 36 + " ".join(f"{head:>34}" for head in COLUMNS))
     show("real", {s: [run("real", s)] for s in STRATEGIES})
     for folder in map(Path, sys.argv[1:]):
         results = {s: [run("real", s, recording=folder)] for s in STRATEGIES}

@@ -15,12 +15,14 @@ from rmqueue.binding import check_pair
 from rmqueue.errors import UsageError
 from rmqueue.output import check_writable, write_whole
 from rmqueue.registry import Registry, default_registry
+from rmqueue.statistics_report import statistics_text
 from rmqueue.trace.ending import compare_end
 from rmqueue.trace.free_run import run_free
 from rmqueue.trace.pcp_follow import PcpPrediction
 from rmqueue.trace.plan import make_plan
 from rmqueue.trace.predict import Prediction
 from rmqueue.trace.score import Score
+from rmqueue.trace.statistics import Statistics, statistics_of
 from rmqueue.trace.verdict import Column, Validation
 from rmqueue.trace_source import open_trace
 from rmqueue.types import Evidence
@@ -54,20 +56,41 @@ def run(wanted: Wanted, registry: Registry | None = None) -> None:
     registry = registry or default_registry()
     if wanted.json not in (None, "-"):
         check_writable(Path(str(wanted.json)))
-    done = []
+    pages: list[Validation] = []
+    sums: list[Statistics] = []
     with _status(wanted.quiet) as tell:
         for recording in wanted.recordings:
             tell(f"reading {recording}")
             evidence = find_evidence(recording, registry)
             names = strategies_for(evidence, wanted.strategy, registry)
-            done.append(validate(evidence, names, wanted.strict, registry, tell))
+            if evidence.exact:
+                pages.append(validate(evidence, names, wanted.strict, registry, tell))
+            else:
+                sums += compare_sums(evidence, names, registry, tell)
     if wanted.json is not None:
-        content = json.dumps([as_json(one) for one in done], indent=1) + "\n"
+        found = [*map(as_json, pages), *map(sums_json, sums)]
+        content = json.dumps(found, indent=1) + "\n"
         if wanted.json == "-":
             sys.stdout.write(content)
             return
         write_whole(Path(wanted.json), content)
-    sys.stdout.write(text(done[0]) if len(done) == 1 else summary(done))
+    shown = [text(pages[0]) if len(pages) == 1 else summary(pages)] if pages else []
+    sys.stdout.write("\n".join([*shown, *map(statistics_text, sums)]))
+
+
+def compare_sums(
+    evidence: Evidence,
+    strategies: tuple[str, ...],
+    registry: Registry,
+    tell: Callable[[str], None],
+) -> list[Statistics]:
+    """Compare sums, where the start is made up and single pages mean nothing."""
+    found = []
+    for name in strategies:
+        tell(f"running the requests of {evidence.name} with {name}")
+        kernel = kernel_for(evidence, name, registry)
+        found.append(statistics_of(evidence, name, kernel=kernel))
+    return found
 
 
 def validate(
@@ -176,6 +199,20 @@ def as_json(validation: Validation) -> dict[str, Any]:
         ],
         "per_cpu_lists": _plain(asdict(validation.pcp)) if validation.pcp else None,
         "free_run": asdict(validation.free_run) if validation.free_run else None,
+    }
+
+
+def sums_json(found: Statistics) -> dict[str, Any]:
+    """Return sums, as JSON takes them."""
+    return {
+        "recording": found.name,
+        "kernel": found.kernel,
+        "strategy": found.strategy,
+        "kernel_profile": found.profile,
+        "exact_start": found.exact,
+        "seeds": list(found.seeds),
+        "figures": [asdict(figure) for figure in found.figures],
+        "notes": list(found.notes),
     }
 
 

@@ -36,9 +36,10 @@ FLOORS = {
     14: "experiment outcomes runs sensitivity simulation start step_start testing "
     "testing.golden trace.pcp_follow trace.pcp_law trace.plan trace.predict "
     "trace.ending trace.free_run trace.resync trace.verdict",
-    15: "compare export grid listing progress record_command report trace.statistics "
+    15: "compare export grid listing progress record_command report statistics_report "
+    "trace.statistics "
     "trace_command trace_import trace_report validate validate_report verify",
-    16: ". cli statistics_report",
+    16: ". cli",
 }
 FLOOR_OF = {
     "rmqueue" if name == "." else f"rmqueue.{name}": floor

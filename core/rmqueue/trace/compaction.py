@@ -33,7 +33,7 @@ def isolated(
     Examples
     --------
     >>> isolated(lambda pfn: 0 if pfn in (0, 33, 64) else -1, 0, 128, 2)
-    [(0, 0), (33, 0)]
+    [(0, 0), (64, 0)]
     """
     for blocks in scans(order_at, pfn, end):
         if sum(1 << order for _, order in blocks) == taken:
