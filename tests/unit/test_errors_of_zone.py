@@ -263,4 +263,7 @@ def test_every_kind_of_error_has_its_exit_status() -> None:
     assert statuses["TraceError"] == 4
     assert statuses["InvariantError"] == 5
     assert statuses["PfnError"] == statuses["OrderError"] == 6
+    # what runs another command leaves with the statuses that env and timeout have
+    assert statuses.pop("RecordError") == 125
+    assert statuses.pop("CommandNotFoundError") == 127
     assert all(1 <= status < 64 for status in statuses.values())
