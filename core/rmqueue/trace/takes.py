@@ -70,8 +70,8 @@ def find_takes(events: Events, zone: Ints, version: tuple[int, int]) -> Takes:
 
     A batch is a run of requests of one CPU for the same zone, order, type and kind of
     list.  It ends with the next drain, free or allocation of that CPU, when another CPU
-    has held the zone's lock in between, and (since 6.10) where a request is not served
-    by a steal after one that was: `rmqueue_mode` would not have allowed that.  Two
+    has held the zone's lock in between, and where a request is not served by a steal
+    after one that was, if the kernel's `rmqueue_mode` would not have allowed that.  Two
     refills with nothing in between (bulk allocations leave no event) count as one.
     Orders without a per-CPU list and reserved blocks (type HIGHATOMIC, CMA) are batches
     of one.
@@ -81,6 +81,19 @@ def find_takes(events: Events, zone: Ints, version: tuple[int, int]) -> Takes:
     else:
         kind, fallback = _pair_fallback_last(events)
     return Takes(kind, _batches(events, zone, kind, version), fallback)
+
+
+def remembers_mode(version: tuple[int, int]) -> bool:
+    """Whether a kernel's batches steal on once they have stolen (`rmqueue_mode`).
+
+    The cure of 6.15 went into stable 6.12, but not into what came between.
+
+    Examples
+    --------
+    >>> [remembers_mode(v) for v in ((6, 1), (6, 11), (6, 12), (6, 13), (6, 15))]
+    [False, False, True, False, True]
+    """
+    return version == (6, 12) or version >= (6, 15)
 
 
 def before(groups: Ints, chosen: Ints) -> Ints:
@@ -134,7 +147,7 @@ def _batches(events: Events, zone: Ints, kind: Ints, version: tuple[int, int]) -
     same &= zone[previous] == zone
     for column in ("order", "mt"):
         same &= events[column][previous] == events[column]
-    if version >= FALLBACK_RETURNS_PAGE:
+    if remembers_mode(version):
         same &= (kind[previous] != STEAL) | (kind == STEAL)
     same &= ~_lock_went_elsewhere(events, zone, take)
     return _number_batches(events, take, same)
