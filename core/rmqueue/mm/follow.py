@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rmqueue.mm.buddy import account_freepages, rmqueue_smallest
-from rmqueue.mm.fallback import should_try_claim_block
+from rmqueue.mm.fallback import FALLBACKS, should_try_claim_block
 from rmqueue.mm.free_list import list_first
 from rmqueue.mm.jit import (
     I64,
@@ -133,18 +133,30 @@ def found_order(before: Any, step: Any, pfn: int, how: int) -> int:
     """Order of the block of another type that the search found.
 
     That of the block given, if only that was taken.  If the pageblock was searched for
-    more, the largest order whose list began in it.
+    more, the largest order whose first block, of the preferred type, was in it.
     """
     high = before.max_order
     searched = how & 7 == CLAIM or before.mixed_lists != 0
     while searched and high >= step.order:
         if not should_try_claim_block(before, high, step.mt):
             break
-        first = list_first(before, free_list(before, high, how >> 3))
-        if first >= 0 and pageblock_of(before, first) == pageblock_of(before, pfn):
-            return int(high)
+        mt = preferred_type(before, high, step.mt)
+        if mt == how >> 3:
+            first = list_first(before, free_list(before, high, mt))
+            if pageblock_of(before, first) == pageblock_of(before, pfn):
+                return int(high)
         high -= 1
     return int(page_state(before, pfn) & PAGE_ORDER)
+
+
+@jit
+def preferred_type(zone: Any, order: int, start_mt: int) -> int:
+    """Type that a request falls back on at one order, or -1 (`FALLBACKS`)."""
+    for i in range(2):
+        mt = FALLBACKS[2 * start_mt + i]
+        if list_first(zone, free_list(zone, order, mt)) >= 0:
+            return int(mt)
+    return -1
 
 
 @jit
