@@ -10,6 +10,7 @@ from rmqueue.mm.mmzone import RECLAIMABLE
 from rmqueue.trace.events import (
     ALLOC,
     BATCHED,
+    COSTLY_ORDER,
     DRAIN,
     FALLBACK,
     FREE,
@@ -146,7 +147,10 @@ class PcpPrediction:
             return
         columns = self._columns
         cpu, order, mt = (columns[name][at] for name in ("cpu", "order", "mt"))
-        listed = columns["refill"][at] != 0 and mt <= RECLAIMABLE
+        zone.ask(cpu)
+        # an extfrag event does not say whether the order has lists
+        listed = mt <= RECLAIMABLE and columns["refill"][at] != 0
+        listed = listed and (order <= COSTLY_ORDER or order == zone.huge_order)
         if not listed or self._is_direct(zone, at, len(members)):
             zone.nr_free -= len(members) << order
             return
@@ -168,20 +172,23 @@ class PcpPrediction:
         return True
 
     def _push(self, zone: PcpZone, at: int, free: int) -> None:
-        """Put a page on a list; the drains that follow at once belong to that."""
+        """Put a page on a list; the drains that follow at once belong to that.
+
+        But not those of pages that were drained, used, and drained again since.
+        """
         columns = self._columns
-        drained, after = [], self._next[at]
-        where = self._zones[at]
+        drained: dict[int, tuple[int, int, int]] = {}
+        after, where = self._next[at], self._zones[at]
         while (
             after >= 0
             and columns["kind"][after] == DRAIN
             and self._zones[after] == where
+            and columns["pfn"][after] not in drained
         ):
-            drained.append(self._block(after))
+            drained[columns["pfn"][after]] = self._block(after)
             after = self._next[after]
-        zone.free(
-            columns["cpu"][at], columns["order"][free], columns["pfn"][free], drained
-        )
+        order, pfn = columns["order"][free], columns["pfn"][free]
+        zone.free(columns["cpu"][at], order, pfn, list(drained.values()))
 
 
 def _following(groups: Ints) -> list[int]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from rmqueue.errors import TraceError
 from rmqueue.mm import follow
 from rmqueue.mm.mmzone import (
     MOVABLE,
@@ -75,6 +76,11 @@ class PcpZone:
         Kernel profile whose rules hold.
     score : PcpScore
         Where results are counted.
+
+    Raises
+    ------
+    TraceError
+        There are pages on a list that the kernel has not.
     """
 
     def __init__(self, state: ZoneState, kernel: str, score: PcpScore) -> None:
@@ -94,14 +100,26 @@ class PcpZone:
         self.lists = [
             [deque[int]() for _ in range(self.nr_lists)] for _ in range(config.cpus)
         ]
+        #: CPUs with a request that has taken pages and is not yet traced.
+        self._asking: set[int] = set()
         #: CPU and list of each page that is on one.
         self.where: dict[int, tuple[int, int]] = {}
         for cpu, pcp in enumerate(state.pcps):
             pcp.put_into(self._pcps, cpu)
             self._pcps[cpu]["count"] = pcp.count
             for index, pfns in pcp.lists.items():
-                self.lists[cpu][index].extend(pfns.tolist())
-                self.where.update(dict.fromkeys(pfns.tolist(), (cpu, index)))
+                self._begin_with(cpu, index, pfns.tolist())
+
+    def _begin_with(self, cpu: int, index: int, pfns: list[int]) -> None:
+        """Put on a list what was on it at the start."""
+        if pfns and index >= self.nr_lists:
+            raise TraceError(
+                f"CPU {cpu} has pages on per-CPU list {index}, but its kernel has the "
+                f"lists 0 to {self.nr_lists - 1}: the state is of another kernel"
+            )
+        if pfns:
+            self.lists[cpu][index].extend(pfns)
+            self.where.update(dict.fromkeys(pfns, (cpu, index)))
 
     # Pageblocks ------------------------------------------------------------------
 
@@ -165,9 +183,17 @@ class PcpZone:
 
     # What happens ----------------------------------------------------------------
 
+    def ask(self, cpu: int) -> None:
+        """Note the zone below its high watermark, as a request does when it begins.
+
+        It does so before it takes anything, and its allocation is traced at the end.
+        """
+        self._asking.add(cpu)
+        if self.nr_free <= self.high_mark:
+            self._believed |= ZONE_BELOW_HIGH
+
     def refill(self, cpu: int, order: int, mt: int, pfns: list[int]) -> None:
         """Compare the size of a refill with the rules, and follow it."""
-        self._look_at_marks()
         before = self._pcps[cpu].copy()
         self.score.refills += 1
         for flags in self._flags_to_try():
@@ -199,7 +225,9 @@ class PcpZone:
 
     def alloc(self, cpu: int, order: int, mt: int, pfn: int) -> None:
         """Take a page from the head of its list; those before it are gone unseen."""
-        self._look_at_marks()
+        if cpu not in self._asking:
+            self.ask(cpu)
+        self._asking.discard(cpu)
         if pfn not in self.where:
             return
         follow.note_pcp_alloc(self.address, cpu)
@@ -256,11 +284,6 @@ class PcpZone:
 
     _believed = 0
 
-    def _look_at_marks(self) -> None:
-        """Note the zone below its high watermark, as an allocation does."""
-        if self.nr_free <= self.high_mark:
-            self._believed |= ZONE_BELOW_HIGH
-
     def _flags_to_try(self) -> Iterator[int]:
         """Set the hidden flags: as believed, then otherwise."""
         believed = self._believed
@@ -276,8 +299,9 @@ class PcpZone:
         """Say how pages that were drained agree with the rules; ``""`` if not.
 
         `count` pages should be, from list `index` on.  Kernels that give the lock back
-        after each batch may stop there and go on later; and then everything that was
-        left may have been drained, among the lists of other CPUs.
+        after each batch may stop there and go on later; and then the lists of other
+        CPUs may have been drained, with everything that was left on this one or, if
+        another CPU had taken that before, without.
         """
         wanted, boundaries = self._wanted(cpu, count, index)
         if pages == wanted:
@@ -291,7 +315,7 @@ class PcpZone:
         rest = [pfn for pfn, _ in self._flush(cpu, 0) if pfn not in gone]
         own = set(rest)
         left = [pfn for pfn in pages[len(wanted) :] if pfn in own]
-        return "drained by others" if left == rest else ""
+        return "drained by others" if left in ([], rest) else ""
 
     def _wanted(self, cpu: int, count: int, index: int) -> tuple[list[int], set[int]]:
         """Pages that the rules drain, and after how many the lock is given back."""
