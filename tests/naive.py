@@ -105,13 +105,16 @@ class NaiveZone(NaiveLists):
 
     # The zone's own operations ---------------------------------------------------
 
+    def rmqueue(self, request: Request) -> int | None:
+        return rmqueue(self, request)
+
     def buddy_alloc(self, order: int, mt: int, flags: int = 0) -> int | None:
         self.work["lock"] += 1
         pfn = None
         if flags & HIGHATOMIC_ACCESS:
             pfn = self.smallest(order, HIGHATOMIC)
         if pfn is None:
-            pfn = rmqueue(self, Request(order, mt, flags))
+            pfn = self.rmqueue(Request(order, mt, flags))
         last_resort = OOM if self.is_69 else OOM | NON_BLOCK
         if pfn is None and flags & last_resort:
             pfn = self.smallest(order, HIGHATOMIC)
@@ -124,7 +127,7 @@ class NaiveZone(NaiveLists):
         self.work["bulk"] += 1
         request, got = Request(order, mt, flags), list[int]()
         while len(got) < count:
-            pfn = rmqueue(self, request)
+            pfn = self.rmqueue(request)
             if pfn is None:
                 break
             got.append(pfn)

@@ -58,8 +58,8 @@ def locked(pfn: int, order: int = 0, mt: int = 1, refill: int = 0) -> str:
     )
 
 
-def free(pfn: int, order: int = 0) -> str:
-    return line(f"mm_page_free: page=00000000 pfn={pfn:#x} order={order}")
+def free(pfn: int, order: int = 0, **where: Any) -> str:
+    return line(f"mm_page_free: page=00000000 pfn={pfn:#x} order={order}", **where)
 
 
 def write(folder: Path, lines: Iterable[str], **about: Any) -> Path:
