@@ -19,6 +19,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from rmqueue.check_command import check
 from rmqueue.errors import RmqueueError, UsageError
 from rmqueue.plugin_option import PluginFiles, load_plugin_files
 from rmqueue.record_command import record
@@ -212,6 +213,7 @@ def verify(
     raise typer.Exit(verify_folder(folder, quiet))
 
 
+app.command()(check)
 # what follows COMMAND belongs to it, with or without the dashes before
 app.command(context_settings={"allow_interspersed_args": False})(record)
 

@@ -34,11 +34,13 @@ FLOORS = {
     "request runner storage trace.requests trace_source",
     13: "binding record restore trace.twin zone zone_view",
     14: "experiment outcomes runs sensitivity simulation start step_start testing "
-    "testing.golden trace.pcp_follow trace.pcp_law trace.plan trace.predict "
-    "trace.ending trace.free_run trace.resync trace.verdict",
-    15: "compare export grid listing progress record_command report statistics_report "
-    "trace.statistics "
-    "trace_command trace_import trace_report validate validate_report verify",
+    "testing.bookkeeping testing.checklist testing.conformance testing.golden "
+    "testing.model_checks testing.plugin_checks testing.speed testing.strategy_checks "
+    "testing.streams testing.trials trace.pcp_follow trace.pcp_law trace.plan "
+    "trace.predict trace.ending trace.free_run trace.resync trace.verdict",
+    15: "check check_command compare export grid listing progress "
+    "record_command report statistics_report trace.statistics trace_command "
+    "trace_import trace_report validate validate_report verify",
     16: ". cli",
 }
 FLOOR_OF = {

@@ -1,1 +1,1 @@
-"""What plugin authors and checks use: golden vectors."""
+"""What plugin authors and checks use: conformance tests, golden vectors, streams."""
