@@ -31,6 +31,7 @@ lint: $(LINT)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/python -m tests.meta.lint_templates
 
 test-nojit: $(TEST)
 	NUMBA_DISABLE_JIT=1 .venv/bin/python -m pytest -m "not slow"

@@ -21,6 +21,7 @@ import typer
 
 from rmqueue.check_command import check
 from rmqueue.errors import RmqueueError, UsageError
+from rmqueue.new_command import new
 from rmqueue.plugin_option import PluginFiles, load_plugin_files
 from rmqueue.record_command import record
 from rmqueue.trace_command import app as trace_app
@@ -213,6 +214,7 @@ def verify(
     raise typer.Exit(verify_folder(folder, quiet))
 
 
+app.command()(new)
 app.command()(check)
 # what follows COMMAND belongs to it, with or without the dashes before
 app.command(context_settings={"allow_interspersed_args": False})(record)

@@ -38,7 +38,7 @@ FLOORS = {
     "testing.model_checks testing.plugin_checks testing.speed testing.strategy_checks "
     "testing.streams testing.trials trace.pcp_follow trace.pcp_law trace.plan "
     "trace.predict trace.ending trace.free_run trace.resync trace.verdict",
-    15: "check check_command compare export grid listing progress "
+    15: "check check_command compare export grid listing new new_command progress "
     "record_command report statistics_report trace.statistics trace_command "
     "trace_import trace_report validate validate_report verify",
     16: ". cli",

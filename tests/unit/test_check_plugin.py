@@ -377,5 +377,5 @@ def test_records_are_taken_too(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not ENABLED, reason="says the same twice")
 def test_only_the_classes_need_pytest() -> None:
-    code = "import sys, rmqueue.check; assert 'pytest' not in sys.modules"
+    code = "import sys, rmqueue.check, rmqueue.new; assert 'pytest' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
