@@ -274,8 +274,8 @@ STRATEGY_CHECKS = (
     Check("conservation", "no page is lost", nothing_is_lost),
     Check("native_first", "native pages come first", native_pages_come_first),
     Check("batches", "a batch is forgotten when it ends", batches_are_forgotten),
-    Check("nofragment", "NOFRAGMENT is heard", nofragment_is_respected),
+    Check("nofragment", "requests with NOFRAGMENT end well", nofragment_is_respected),
     Check("highatomic", "the HIGHATOMIC reserve is left alone", reserves_are_kept),
-    Check("cma", "CMA pages are for those who may have them", cma_is_used),
+    Check("cma", "CMA pages go to nobody who may not have them", cma_is_used),
     Check("speed", "its speed is in sight of the kernel's own", speed_is_in_sight),
 )
