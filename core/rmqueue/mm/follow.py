@@ -171,7 +171,7 @@ def guess(follow: Any, step: Any, tries: Any, keeps: Any, fallback: Any) -> int:
     if step.what == FIRST_TAKE:
         store_i64(follow.modes, step.zone, RMQUEUE_NORMAL)
     mode = load_i64(follow.modes, step.zone)
-    pfn = take_one(tries, int(step.order), int(step.mt), mode, fallback)
+    pfn = take_one(tries, step.order, step.mt, mode, fallback)
     kind, mt, order = NATIVE, -1, -1
     if pfn < 0:
         kind = NOTHING
@@ -195,7 +195,7 @@ def request(follow: Any, step: Any, tries: Any, keeps: Any, fallback: Any) -> bo
     if pfn != step.pfn:
         return False
     mode = load_i64(follow.modes, step.zone)
-    take_one(keeps, int(step.order), int(step.mt), mode, fallback)
+    take_one(keeps, step.order, step.mt, mode, fallback)
     store_i64(follow.modes, step.zone, batch_at(batch_address(keeps)).mode)
     return True
 
@@ -203,7 +203,7 @@ def request(follow: Any, step: Any, tries: Any, keeps: Any, fallback: Any) -> bo
 @jit
 def move_pages(follow: Any, step: Any, tries: Any, keeps: Any) -> None:
     """Follow an event that is no request."""
-    pfn, order = step.pfn, int(step.order)  # int8 would not hold the pages
+    pfn, order = step.pfn, step.order
     if step.what == LAND:
         if load_u8(follow.landed, step.event) == 0:
             store_u8(follow.landed, step.event, 1)
@@ -232,7 +232,7 @@ def drain(follow: Any, step: Any, tries: Any, keeps: Any, free: bool) -> None:
     Since 6.10 it goes to the type that its pageblock has now, and the trace must agree;
     before, to the type that it had when it came (the trace's, plus `NR_TYPES`).
     """
-    mt = int(step.mt)
+    mt = step.mt
     follow.drains += 1
     if mt >= NR_TYPES:
         mt -= NR_TYPES
@@ -242,8 +242,8 @@ def drain(follow: Any, step: Any, tries: Any, keeps: Any, free: bool) -> None:
     if free:
         follow.drained_free += 1
         return
-    give(tries, step.pfn, int(step.order), mt)
-    give(keeps, step.pfn, int(step.order), mt)
+    give(tries, step.pfn, step.order, mt)
+    give(keeps, step.pfn, step.order, mt)
 
 
 @entry(I64, I64)

@@ -59,4 +59,6 @@ def plain_field(dtype: np.dtype[Any], name: str) -> property:
     def store(record: Any, value: Any) -> None:
         record._fields[name][...] = value
 
-    return property(lambda record: record._fields[name][()], store)
+    if kind.subdtype is None:  # of a narrow field, numpy's integers would overflow
+        return property(lambda record: int(record._fields[name][()]), store)
+    return property(lambda record: record._fields[name], store)
