@@ -19,7 +19,14 @@ from rmqueue.mm.mmzone import RECLAIMABLE, UNMOVABLE
 from rmqueue.mm.vmstat import BULK
 from rmqueue.restore import open_state
 from rmqueue.storage import ZoneStorage
-from rmqueue.trace.events import ALLOC, FREE, Bools, Events, Ints
+from rmqueue.trace.events import (
+    ALLOC,
+    FREE,
+    Bools,
+    Events,
+    Ints,
+    has_cpu_list,
+)
 from rmqueue.trace.plan import Plan
 from rmqueue.trace.takes import NO_TAKE, before
 from rmqueue.types import Evidence, ZoneState
@@ -96,6 +103,7 @@ def run_free(evidence: Evidence, plan: Plan, strategy: str, kernel: str) -> Free
     first = int(wrong[0]) if len(wrong) else len(same)
     events, takes = evidence.events, plan.takes
     listed = (takes.kind != NO_TAKE) & (events["refill"] != 0) & (plan.zone >= 0)
+    listed &= has_cpu_list(events["order"])  # extfrag events say nothing of refills
     return FreeRun(
         allocations=len(allocs),
         until=first,
