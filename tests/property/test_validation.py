@@ -13,6 +13,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from rmqueue.mm.jit import ENABLED
+from rmqueue.trace.free_run import run_free
+from rmqueue.trace.plan import make_plan
+from rmqueue_plugins.readers.evidence import read_evidence
 from tests.unit.closed_loop import (
     Machine,
     assert_exact,
@@ -21,7 +24,7 @@ from tests.unit.closed_loop import (
     record,
 )
 from tests.unit.kernel_double import KERNELS
-from tests.unit.kernel_load import ALLOC, DRAIN, FREE, RELEASE, Burst
+from tests.unit.kernel_load import ALLOC, DRAIN, FREE, RELEASE, Burst, bursts
 
 #: First page and pages: whole blocks of order 10, ends that cut one, or a pageblock.
 SPANS = ((1024, 2048), (512, 3072), (1536, 2560), (576, 2112))
@@ -149,6 +152,21 @@ def test_another_kernel_profile_is_found_out(
     right, found = (follow(tmp_path, "", p).pcp.score for p in ("", wrong))
     assert right.explained == right.frees == found.frees
     assert found.explained < 0.99 * found.frees
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_free_run_needs_no_help(kernel: str, tmp_path: Path) -> None:
+    machine = Machine(kernel, seed=1, left=800, boost=15000)
+    work = [burst for burst in bursts(1, 40) if burst.what != DRAIN]
+    record(machine, work, tmp_path)
+    evidence = read_evidence(tmp_path)
+    names = evidence.strategy, evidence.start[0].kernel
+    found = run_free(evidence, make_plan(evidence, strict=False), *names)
+    assert found.until == found.same == found.allocations > 300
+    assert (found.line, found.failed, found.unmatched) == (0, 0, 0)
+    assert found.refills == found.recorded_refills > 50
+    assert found.fallbacks == found.recorded_fallbacks > 5
 
 
 def test_work_takes_all_ways() -> None:

@@ -30,11 +30,13 @@ class Machine:
     batch: int = 7
     seed: int = 0
     left: int = 300
+    boost: int = 0  # watermark_boost_factor; raised marks are not in the trace
 
     def boot(self) -> Double:
         start, pages = self.span
+        fields = {"start_pfn": start, "pages": pages, "cpus": self.cpus}
         kernel = Double(
-            self.kernel, self.batch, start_pfn=start, pages=pages, cpus=self.cpus
+            self.kernel, self.batch, watermark_boost_factor=self.boost, **fields
         )
         fill(kernel, self.seed, self.left)
         return kernel

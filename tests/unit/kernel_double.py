@@ -114,10 +114,9 @@ class Double(NaiveZone):
         major, minor = (int(part) for part in kernel.split(".")[:2])
         self.version = major, minor
         profile, strategy = KERNELS[kernel]
-        fields = {"pages": 4096, "cpus": 2, "strategy": strategy, **fields}
-        super().__init__(
-            NaiveConfig(kernel=profile, watermark_boost_factor=0, **fields)
-        )
+        defaults = {"pages": 4096, "cpus": 2, "watermark_boost_factor": 0}
+        fields = {**defaults, "strategy": strategy, **fields}
+        super().__init__(NaiveConfig(kernel=profile, **fields))
         make = TracedPcp if self.version >= ADAPTS_LISTS else FixedPcp
         self.pcps = [make(self) for _ in range(self.config.cpus)]
         for pcp in self.pcps:
