@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from rmqueue.statistics_report import statistics_text
 from rmqueue.trace.ending import compare_end
 from rmqueue.trace.free_run import run_free
 from rmqueue.trace.pcp_follow import PcpPrediction
+from rmqueue.trace.pcp_law import PcpScore
 from rmqueue.trace.plan import make_plan
 from rmqueue.trace.predict import Prediction
 from rmqueue.trace.score import Score
@@ -197,7 +197,7 @@ def as_json(validation: Validation) -> dict[str, Any]:
             }
             for column in validation.columns
         ],
-        "per_cpu_lists": _plain(asdict(validation.pcp)) if validation.pcp else None,
+        "per_cpu_lists": _plain(validation.pcp) if validation.pcp else None,
         "free_run": asdict(validation.free_run) if validation.free_run else None,
     }
 
@@ -241,8 +241,10 @@ def score_json(score: Score) -> dict[str, Any]:
     }
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {k: dict(v) if isinstance(v, Counter) else v for k, v in values.items()}
+def _plain(score: PcpScore) -> dict[str, Any]:
+    """Return counts, as JSON takes them; `asdict` would take a Counter apart."""
+    values = {field.name: getattr(score, field.name) for field in fields(score)}
+    return {**values, "notes": dict(score.notes)}
 
 
 @contextmanager

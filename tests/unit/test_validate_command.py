@@ -126,7 +126,6 @@ def test_own_strategy_comes_first(recording: Path) -> None:
     assert {first, *others} == set(registry.names("strategy"))
 
 
-@pytest.mark.xfail(reason="as_json: asdict() breaks a Counter's keys", raises=TypeError)
 def test_json(recording: Path, tmp_path: Path) -> None:
     path = tmp_path / "found.json"
     assert run(recording, "--strict", "--json", path) != ""
