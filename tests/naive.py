@@ -1,8 +1,9 @@
 """The zone allocator, written plainly: the reference for every jitted function.
 
-Pure Python from the specification alone, numpy only for what `replay` returns. Four
+Pure Python from the specification alone, numpy only for what `replay` returns. Five
 modules: ``naive_lists`` (lists, types, merging, boot), ``naive_search`` (the six
-searches), ``naive_pcp`` (per-CPU lists) and this one (operations and recording).
+searches), ``naive_pcp`` and ``naive_fixed_pcp`` (per-CPU lists since 6.7, and before)
+and this one (operations and recording).
 
 The kernel profile and the strategy are independent: the strategy decides where
 `rmqueue` finds a page and nothing else.
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tests.naive_fixed_pcp import FixedPcp
 from tests.naive_lists import (
     BELOW_HIGH,
     BOOSTED,
@@ -72,11 +74,12 @@ class NaiveZone(NaiveLists):
 
     def __init__(self, config: NaiveConfig) -> None:
         super().__init__(config)
-        if config.strategy == "greedy-steal" and not self.is_69:
-            raise ValueError("greedy-steal needs the mixed lists of kernel 6.9")
+        if config.strategy == "greedy-steal" and not self.until_69:
+            raise ValueError("greedy-steal needs the mixed lists of kernel 6.1 or 6.9")
         self.wakeups = 0
         self.boot()
-        self.pcps = [Pcp(self) for _ in range(config.cpus)]
+        kind = FixedPcp if self.is_61 else Pcp
+        self.pcps = [kind(self) for _ in range(config.cpus)]
         self.work = dict.fromkeys(COUNTERS, 0)
         self.slots: dict[int, tuple[int, int]] = {}  # slot -> pfn, order
         self.slot_orders: dict[int, int] = {}  # also of requests that failed
@@ -115,10 +118,10 @@ class NaiveZone(NaiveLists):
             pfn = self.smallest(order, HIGHATOMIC)
         if pfn is None:
             pfn = self.rmqueue(Request(order, mt, flags))
-        last_resort = OOM if self.is_69 else OOM | NON_BLOCK
+        last_resort = OOM if self.until_69 else OOM | NON_BLOCK
         if pfn is None and flags & last_resort:
             pfn = self.smallest(order, HIGHATOMIC)
-        if pfn is not None and self.is_73 and flags & HIGHATOMIC_ACCESS:
+        if pfn is not None and self.since_618 and flags & HIGHATOMIC_ACCESS:
             self.reserve(pfn, order)
         return pfn
 
@@ -131,7 +134,7 @@ class NaiveZone(NaiveLists):
             if pfn is None:
                 break
             got.append(pfn)
-            if self.is_69:
+            if self.until_69:
                 self.taken_in_batch += 1 << order
         self.taken_in_batch = 0
         return got
@@ -154,7 +157,7 @@ class NaiveZone(NaiveLists):
         return self.pcps[cpu].decay()
 
     def high_watermark_ok(self) -> bool:
-        reserve = self.nr_reserved_high if self.is_69 else self.nr_free_high
+        reserve = self.nr_reserved_high if self.until_69 else self.nr_free_high
         if self.config.cma:
             reserve += self.nr_free_cma
         return self.nr_free - reserve > self.wmark_high + self.boost_pages
@@ -171,7 +174,7 @@ class NaiveZone(NaiveLists):
         self.work["lock"] += 1
         if self.ptype(pfn) not in MERGEABLE:
             return
-        if self.is_69:
+        if self.until_69:
             self.nr_reserved_high += self.pb_pages
             self.settype(pfn, HIGHATOMIC)
             if self.pageblock_inside(pfn):
@@ -194,7 +197,7 @@ class NaiveZone(NaiveLists):
             pfn = self.first(order, HIGHATOMIC)
             if pfn is None:
                 continue
-            if not self.is_69:
+            if not self.until_69:
                 self._unreserve_block(pfn, order, mt)
                 return 1
             if self._unreserve_pageblock_69(pfn, mt):
@@ -202,7 +205,7 @@ class NaiveZone(NaiveLists):
         return 0
 
     def _unreserve_block(self, pfn: int, order: int, mt: int) -> None:
-        if self.is_73 or self.ptype(pfn) == HIGHATOMIC:
+        if self.since_618 or self.ptype(pfn) == HIGHATOMIC:
             pages = max(self.pb_pages, 1 << order)
             self.nr_reserved_high -= min(pages, self.nr_reserved_high)
         if order < self.pb_order:
@@ -256,7 +259,7 @@ class NaiveZone(NaiveLists):
             pfn = self.buddy_alloc(order, mt, flags)
         else:
             pfn = self.pcp_alloc(c, order, mt, flags)
-        if pfn is not None and flags & HIGHATOMIC_ACCESS and not self.is_73:
+        if pfn is not None and flags & HIGHATOMIC_ACCESS and not self.since_618:
             self.reserve(pfn, order)
         self._put(b, pfn, order, mt, flags)
         return -1 if pfn is None else pfn
@@ -347,7 +350,7 @@ class NaiveZone(NaiveLists):
                 yield len(blocks)
 
     def _pcp_words(self, pcp: Pcp) -> Iterable[int]:
-        yield from (pcp.count, pcp.high, pcp.alloc_factor, pcp.free_count, pcp.flags)
+        yield from (pcp.count, pcp.high, *pcp.factors(), pcp.flags)
         for i, pages in enumerate(pcp.lists):
             yield i
             yield from pages

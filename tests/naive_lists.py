@@ -52,13 +52,15 @@ class NaiveLists:
     """Free lists, pageblock types and lru bits of one zone, and how blocks merge.
 
     The page counts are kept where blocks enter and leave lists, so at every moment
-    they are the pages on the lists; only profile 6.9 reports a batch late
+    they are the pages on the lists; only profiles until 6.9 report a batch late
     (``taken_in_batch``).
     """
 
     def __init__(self, config: NaiveConfig) -> None:
         self.config = config
-        self.is_69 = config.kernel == "6.9"
+        self.is_61 = config.kernel == "6.1"
+        self.until_69 = config.kernel in ("6.1", "6.9")
+        self.since_618 = config.kernel in ("6.18", "7.3")
         self.is_73 = config.kernel == "7.3"
         self.max_order = config.max_page_order
         self.pb_order = config.pageblock_order
@@ -78,7 +80,7 @@ class NaiveLists:
         self.block_types = [UNMOVABLE] * (last_block - self.first_block + 1)
         self.nr_free_area = [0] * (self.max_order + 1)
         self.free_pages = [0] * 5  # pages on the lists of each type
-        self.taken_in_batch = 0  # profile 6.9: taken, not yet subtracted from nr_free
+        self.taken_in_batch = 0  # until 6.9: taken, not yet subtracted from nr_free
         self.managed = 0
         self.nr_reserved_high = 0
         self.wmark_min = self.wmark_low = self.wmark_high = self.wmark_promo = 0
@@ -99,7 +101,7 @@ class NaiveLists:
 
     @property
     def nr_free_high(self) -> int:
-        return 0 if self.is_69 else self.free_pages[HIGHATOMIC]
+        return 0 if self.until_69 else self.free_pages[HIGHATOMIC]
 
     # Pageblock types -------------------------------------------------------------
 
@@ -117,10 +119,17 @@ class NaiveLists:
         for q in range(pfn, pfn + (1 << order), self.pb_pages):
             self.settype(q, mt)
 
-    def pageblock_inside(self, pfn: int) -> bool:
-        """Whether the whole pageblock of `pfn` belongs to the zone."""
+    def scan_range(self, pfn: int) -> tuple[int, int]:
+        """First page and end of a scan of the pageblock of `pfn`."""
         first = pfn & -self.pb_pages
-        return self.start <= first and first + self.pb_pages <= self.end
+        if self.is_61 and first < self.start:
+            return pfn, first + self.pb_pages
+        return first, first + self.pb_pages
+
+    def pageblock_inside(self, pfn: int) -> bool:
+        """Whether a scan of the pageblock of `pfn` would stay in the zone."""
+        first, end = self.scan_range(pfn)
+        return self.start <= first and end <= self.end
 
     # List primitives -------------------------------------------------------------
 
@@ -182,8 +191,8 @@ class NaiveLists:
 
     def move_pageblock(self, pfn: int, mt: int) -> int:
         """Move all free blocks of the pageblock of `pfn`; return the pages moved."""
-        q = pfn & -self.pb_pages
-        end, moved = q + self.pb_pages, 0
+        q, end = self.scan_range(pfn)
+        moved = 0
         while q < end:
             self.work["move_page"] += 1
             order = self.bud.get(q)
@@ -221,6 +230,8 @@ class NaiveLists:
         """Take the buddy off its list; its pageblocks take over the type `mt`."""
         self.unlink(buddy, order)
         self.work["merge"] += 1
+        if self.is_61:  # they keep what they have
+            return
         if order >= self.pb_order and self.ptype(buddy) != mt:
             if self.is_73:
                 self.settype_range(buddy, order, mt)
@@ -235,7 +246,7 @@ class NaiveLists:
 
     def free_pieces(self, pfn: int, order: int, to_tail: bool = False) -> None:
         """Free a block; since 6.10 pageblock by pageblock, each with its own type."""
-        piece = order if self.is_69 else min(order, self.pb_order)
+        piece = order if self.until_69 else min(order, self.pb_order)
         for q in range(pfn, pfn + (1 << order), 1 << piece):
             self.free_one(q, piece, self.ptype(q), to_tail)
 

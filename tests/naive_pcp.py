@@ -30,8 +30,9 @@ class PcpZone(Protocol):
     """What a CPU needs to know of its zone."""
 
     config: NaiveConfig
-    is_69: bool
-    is_73: bool
+    is_61: bool
+    until_69: bool
+    since_618: bool
     managed: int
     wmark_low: int
     boost_pages: int
@@ -65,8 +66,9 @@ class Pcp:
     def __init__(self, zone: PcpZone) -> None:
         config = zone.config
         self.zone = zone
-        self.huge_order = config.pageblock_order if zone.is_69 else 9
-        nr_lists = HUGE_LIST + (1 if zone.is_69 else 2)
+        self.huge_order = config.pageblock_order if zone.until_69 else 9
+        self.one_huge_list = zone.until_69 and not zone.is_61
+        nr_lists = HUGE_LIST + (1 if self.one_huge_list else 2)
         self.lists: list[deque[int]] = [deque() for _ in range(nr_lists)]
         self.count = self.high = self.alloc_factor = self.free_count = 0
         self.flags = KEEP if config.pcp_free_high_batch else 0
@@ -81,11 +83,15 @@ class Pcp:
             self.high_max = self.high_min
 
     def _batch_size(self) -> int:
-        if self.zone.is_73:
+        if self.zone.since_618:
             batch = min(self.zone.managed >> 12, 64)
             return 1 if batch <= 1 else pow2floor(batch + batch // 2) - 1
         batch = max(min(self.zone.managed >> 10, 256) // 4, 1)
         return max(1, pow2floor(batch + batch // 2) - 1)
+
+    def factors(self) -> tuple[int, int]:
+        """What hashes take between `high` and `flags`."""
+        return self.alloc_factor, self.free_count
 
     # Which list ------------------------------------------------------------------
 
@@ -95,7 +101,7 @@ class Pcp:
     def index_of(self, order: int, mt: int) -> int:
         if order <= COSTLY:
             return 3 * order + mt
-        if self.zone.is_69 or mt != MOVABLE:
+        if self.one_huge_list or mt != MOVABLE:
             return HUGE_LIST
         return HUGE_LIST + 1
 
@@ -125,7 +131,7 @@ class Pcp:
 
     def _refill(self, pages: deque[int], order: int, mt: int, flags: int) -> None:
         wanted = self.refill_size(order)  # changes high and alloc_factor in any case
-        if self.zone.is_73 and flags & HIGHATOMIC_ACCESS:
+        if self.zone.since_618 and flags & HIGHATOMIC_ACCESS:
             return
         got = self.zone.bulk(order, wanted, mt, flags)
         pages.extend(got)
@@ -178,7 +184,7 @@ class Pcp:
             self.flags &= ~PREV
             return False
         enough = self.batch
-        if self.zone.is_73:
+        if self.zone.since_618:
             enough += self.high_min // 2
         free_high = (
             self.free_count >= enough
@@ -189,7 +195,7 @@ class Pcp:
         return free_high
 
     def _trim(self, pages: int, index: int) -> None:
-        if not self.zone.is_73:
+        if not self.zone.since_618:
             self.flush(pages, index)
             return
         while pages > 0 and self.count > 0:
@@ -242,7 +248,11 @@ class Pcp:
             pages -= 1 << order
             self.count -= 1 << order
             zone.work["pcp_flush_pages"] += 1 << order
-            zone.free_one(pfn, order, zone.ptype(pfn))
+            zone.free_one(pfn, order, self.type_of(pfn))
+
+    def type_of(self, pfn: int) -> int:
+        """Type of the lists that a page goes back to."""
+        return self.zone.ptype(pfn)
 
     def decay(self) -> int:
         did = 0
@@ -256,7 +266,7 @@ class Pcp:
         surplus = self.count - self.high
         if surplus <= 0:
             return did
-        if not self.zone.is_73:
+        if not self.zone.since_618:
             self.flush(surplus, 0)
             return did + 1
         while surplus > 0:
@@ -266,7 +276,7 @@ class Pcp:
         return 1
 
     def drain(self) -> None:
-        if self.zone.is_69:
+        if self.zone.until_69:
             if self.count:
                 self.flush(self.count, 0)
             return

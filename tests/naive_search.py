@@ -105,10 +105,10 @@ def bottom_up(zone: NaiveLists, req: Request) -> range:
 
 
 def count_pageblock(zone: NaiveLists, pfn: int) -> tuple[int, int]:
-    """Free and movable pages of the pageblock of `pfn`."""
+    """Free and movable pages that a scan of the pageblock of `pfn` finds."""
     zone.work["scan_block"] += 1
-    q = pfn & -zone.pb_pages
-    end, free, movable, steps = q + zone.pb_pages, 0, 0, 0
+    q, end = zone.scan_range(pfn)
+    free, movable, steps = 0, 0, 0
     bud, lru = zone.bud, zone.lru
     while q < end:
         steps += 1
@@ -216,8 +216,8 @@ def pull_over_pageblock(
 ) -> None:
     """Move first, ask afterwards whether that was enough to convert the pageblock."""
     zone.work["scan_block"] += 1
-    q = pfn & -zone.pb_pages
-    end, free, movable = q + zone.pb_pages, 0, 0
+    q, end = zone.scan_range(pfn)
+    free, movable = 0, 0
     while q < end:
         zone.work["scan_page"] += 1
         order = zone.bud.get(q)
