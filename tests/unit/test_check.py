@@ -161,8 +161,37 @@ def test_two_free_buddies_are_a_breach() -> None:
     assert (caught.value.pfn, caught.value.order) == (8, 0)
 
 
+@pytest.mark.parametrize("carried", [0, 2, 4])
+def test_a_type_that_no_page_of_the_list_carries(carried: int) -> None:
+    """A movable page: neither unmovable nor reclaimable, nor CMA outside the area."""
+    zone = zone_of(4096, kernel="6.1", cma=True, cma_pageblocks=2)
+    zone.free(zone.alloc_bulk(0, 1, "movable")[0], cpu=0)
+    zone.check()
+    zone._storage.page_types[0] = 3  # its pageblock was HIGHATOMIC then
+    zone.check()
+    zone._storage.page_types[0] = carried
+    with pytest.raises(InvariantError, match="pcp_types") as caught:
+        zone.check()
+    error = caught.value
+    assert (error.pfn, error.order, error.found) == (0, 0, str(carried))
+    assert str(error.expected).startswith("1 (")
+
+
+def test_a_page_of_the_cma_area_carries_cma() -> None:
+    zone = zone_of(4096, kernel="6.1", cma=True, cma_pageblocks=2)
+    pfn = zone.alloc_bulk(0, 4096, "movable", flags={"cma"})[-1]
+    assert pfn >= 3072
+    zone.free(pfn, cpu=0)
+    assert zone._storage.page_types[pfn] == 4
+    zone.check()
+    zone._storage.page_types[pfn] = 1
+    with pytest.raises(InvariantError, match="pcp_types"):
+        zone.check()
+
+
 def test_every_invariant_is_broken_here() -> None:
-    assert {name for name, _ in BREAKS} | {"buddies_merged"} == set(INVARIANTS)
+    broken = {name for name, _ in BREAKS} | {"buddies_merged", "pcp_types"}
+    assert broken == set(INVARIANTS)
 
 
 @pytest.mark.parametrize("kernel", PROFILES)

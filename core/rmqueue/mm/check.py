@@ -31,6 +31,7 @@ INVARIANTS = {
     "pages_conserved": "pages free, per-CPU, in use or never handed over",
     "watermarks_ordered": "mark that is not below the next",
     "highatomic_reserve": "pages reserved for HIGHATOMIC",
+    "pcp_types": "type that a page on a per-CPU list carries",
 }
 
 

@@ -10,6 +10,9 @@ from typing import Any
 from rmqueue.mm.check_lists import holds, list_length
 from rmqueue.mm.jit import jit
 from rmqueue.mm.mmzone import (
+    CMA,
+    HIGHATOMIC,
+    MOVABLE,
     NR_TYPES,
     PAGE_FREE,
     PAGE_IN_USE,
@@ -17,14 +20,17 @@ from rmqueue.mm.mmzone import (
     PAGE_ORDER,
     PAGE_PCP,
     PCP_ORDER_LISTS,
+    RECLAIMABLE,
     free_list,
     next_of,
     page_state,
+    page_type,
     pageblock_type,
     pageblock_word,
     pcp_list,
 )
 from rmqueue.mm.pageblock import free_blocks_in, free_pages_in, lru_pages_in
+from rmqueue.mm.pcp import order_to_pindex, pindex_to_order
 from rmqueue.mm.profile import MERGE_RETYPES_ALL
 
 
@@ -181,6 +187,41 @@ def highatomic_reserve(zone: Any, breach: Any) -> bool:
 
 
 @jit
+def type_to_carry(zone: Any, pfn: int, pindex: int) -> int:
+    """Type that a block on a per-CPU list carries: its own, if that is one it may.
+
+    CMA if its pageblock is CMA; else one whose list this is: a HIGHATOMIC block lies
+    among the movable ones, and huge pages share lists.
+    """
+    if pageblock_type(zone, pfn) == CMA:
+        return CMA
+    mt = page_type(zone, pfn)
+    listed = MOVABLE if mt == HIGHATOMIC else mt
+    order = pindex_to_order(zone, pindex)
+    if listed <= RECLAIMABLE and order_to_pindex(zone, order, listed) == pindex:
+        return mt
+    return pindex % 3
+
+
+@jit
+def pcp_types(zone: Any, breach: Any) -> bool:
+    """Have each block on a per-CPU list carry a type of that list, where they do."""
+    if zone.pcp_keeps_type == 0:
+        return True
+    for cpu in range(zone.cpus):
+        for pindex in range(PCP_ORDER_LISTS + zone.huge_lists):
+            order = pindex_to_order(zone, pindex)
+            head = pcp_list(zone, cpu, pindex)
+            pfn = next_of(zone, head)
+            while pfn != head:
+                expected = type_to_carry(zone, pfn, pindex)
+                if not holds(breach, pfn, order, expected, page_type(zone, pfn)):
+                    return False
+                pfn = next_of(zone, pfn)
+    return True
+
+
+@jit
 def check_pages(zone: Any, breach: Any) -> int:
     """Check what pages, pageblocks and the zone say of each other."""
     if not marks_listed(zone, breach):
@@ -199,4 +240,6 @@ def check_pages(zone: Any, breach: Any) -> int:
         return 14
     if not highatomic_reserve(zone, breach):
         return 15
+    if not pcp_types(zone, breach):
+        return 16
     return -1
