@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 from rmqueue.errors import TraceError
+from rmqueue.mm.profile import PROFILES
 from rmqueue.ops import ALLOC, FREE, SET_LRU
 from rmqueue.registry import default_registry
 from rmqueue.trace.events import EVENT_NAMES, FALLBACK, ISOLATE
 from rmqueue.zone import Zone
 from rmqueue_plugins.readers.recording import accepts, read
+from rmqueue_plugins.readers.state import profile_of
 from rmqueue_plugins.readers.tracefs import parse, read_text
 from tests.unit.recordings import ABOUT, STATE, alloc, free, line, locked, mark, write
 
@@ -286,6 +288,23 @@ def test_a_trace_of_another_recording_is_refused(tmp_path: Path) -> None:
 
 
 # Recordings --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kernel", "first", "last"),
+    [
+        ("6.1", (5, 10), (6, 6)),
+        ("6.9", (6, 7), (6, 9)),
+        ("6.14", (6, 10), (6, 15)),
+        ("6.18", (6, 16), (6, 18)),
+        ("7.3", (6, 19), (7, 4)),
+    ],
+)
+def test_versions_have_the_profile_of_their_rules(
+    kernel: str, first: tuple[int, int], last: tuple[int, int]
+) -> None:
+    assert profile_of(first) == profile_of(last) == kernel
+    assert kernel in PROFILES
 
 
 def test_a_recording_becomes_ops_that_replay(folder: Path) -> None:
