@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import lzma
-from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,18 +15,18 @@ from typing import Any
 import numpy as np
 
 from tests.naive import BELOW_HIGH, MOVABLE, NaiveConfig, NaiveZone
-from tests.naive_pcp import COSTLY, Pcp, clamp
+from tests.naive_fixed_pcp import FixedPcp
+from tests.naive_pcp import Pcp
 from tests.naive_search import Request
 from tests.unit.recordings import END, START, alloc, free, line, mark
 
 #: Version of a kernel, and what it is: profile of the plain allocator and strategy.
-#: 6.18 merges as 6.14 does; that differs from 7.3 in blocks of no order that we use.
 KERNELS = {
-    "6.1.192": ("6.9", "greedy-steal"),
+    "6.1.192": ("6.1", "greedy-steal"),
     "6.9.12": ("6.9", "greedy-steal"),
     "6.10.14": ("6.14", "claim-whole-block"),
     "6.12.117": ("6.14", "remembered-fallback"),
-    "6.18.15": ("7.3", "remembered-fallback"),
+    "6.18.15": ("6.18", "remembered-fallback"),
     "7.3.4": ("7.3", "tight-fallback"),
 }
 #: The fallback returns its page since; see `Double._trace_new`.
@@ -36,7 +35,7 @@ PCP_FIELDS = (
     *("count", "high", "high_min", "high_max", "batch"),
     *("free_count", "alloc_factor", "flags"),
 )
-#: Before, the marks of per-CPU lists are fixed and their pages carry a type.
+#: Before, the marks of per-CPU lists are fixed.
 ADAPTS_LISTS = (6, 7)
 
 Block = tuple[int, int]
@@ -59,48 +58,8 @@ class TracedPcp(Pcp):
         self.zone.draining = False
 
 
-class FixedPcp(TracedPcp):
-    """Per-CPU lists until 6.6: nothing but `free_factor` adapts."""
-
-    free_factor = 0
-
-    def index_of(self, order: int, mt: int) -> int:
-        # as backported: movable huge pages have a list of their own
-        return super().index_of(order, mt) + int(order > COSTLY and mt == MOVABLE)
-
-    def refill_size(self, order: int) -> int:
-        return max(self.batch >> order, 2) if self.batch > 1 else self.batch
-
-    def alloc(self, order: int, mt: int, flags: int) -> int | None:
-        self.free_factor >>= int(self.allows(order))
-        return super().alloc(order, mt, flags)
-
-    def _refill(self, pages: deque[int], order: int, mt: int, flags: int) -> None:
-        super()._refill(pages, order, mt, flags)
-        self.zone.carried.update(dict.fromkeys(pages, mt))
-
-    def free(self, pfn: int, order: int) -> None:
-        zone = self.zone
-        if not self.allows(order):
-            zone.free_direct(pfn, order)
-            return
-        zone.set_lru(pfn, order, False)
-        zone.carried[pfn] = mt = zone.ptype(pfn)
-        index = self.index_of(order, mt)
-        self.lists[index].appendleft(pfn)
-        self.count += 1 << order
-        free_high = self.free_factor > 0 and 1 <= order <= COSTLY
-        if free_high:
-            self.flush(self.count, index)
-        elif self.count >= self.high:
-            self.flush(self._surplus(), index)
-
-    def _surplus(self) -> int:
-        if self.high < self.batch:
-            return 1
-        wanted, most = self.batch << self.free_factor, self.high - self.batch
-        self.free_factor += int(wanted < most)
-        return clamp(wanted, self.batch, most)
+class TracedFixedPcp(TracedPcp, FixedPcp):
+    """The same until 6.6: nothing but `free_factor` adapts."""
 
 
 class Double(NaiveZone):
@@ -117,15 +76,11 @@ class Double(NaiveZone):
         defaults = {"pages": 4096, "cpus": 2, "watermark_boost_factor": 0}
         fields = {**defaults, "strategy": strategy, **fields}
         super().__init__(NaiveConfig(kernel=profile, **fields))
-        make = TracedPcp if self.version >= ADAPTS_LISTS else FixedPcp
+        make = TracedPcp if self.version >= ADAPTS_LISTS else TracedFixedPcp
         self.pcps = [make(self) for _ in range(self.config.cpus)]
         for pcp in self.pcps:
             pcp.batch, pcp.high_min, pcp.high_max = batch, 4 * batch, 20 * batch
             pcp.high = 6 * batch
-            if self.version < ADAPTS_LISTS:  # see `index_of`
-                pcp.lists.append(deque())
-        #: Types that the pages on per-CPU lists came with.
-        self.carried: dict[int, int] = {}
         self.trace: list[str] = []
         self.cpu = 0
         #: What was given out, oldest first.
@@ -158,17 +113,9 @@ class Double(NaiveZone):
         super().unlink(pfn, order)
 
     def free_one(self, pfn: int, order: int, mt: int, to_tail: bool = False) -> None:
-        if self.draining and self.version < ADAPTS_LISTS:
-            mt = self.carried[pfn]
         super().free_one(pfn, order, mt, to_tail)
         if self.draining:
             self.emit("mm_page_pcpu_drain", pfn, order=order, migratetype=mt)
-
-    def _absorb(self, buddy: int, order: int, mt: int) -> None:
-        before = list(self.block_types)
-        super()._absorb(buddy, order, mt)
-        if self.version < ADAPTS_LISTS:  # no merge retypes
-            self.block_types = before
 
     def rmqueue(self, request: Request) -> int | None:
         before = dict(self.work)
