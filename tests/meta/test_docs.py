@@ -15,6 +15,7 @@ from rmqueue import hookspecs
 from rmqueue.cli import app
 from rmqueue.config import ZoneConfig
 from rmqueue.experiment_file import ExperimentConfig
+from rmqueue.mm.profile import PROFILES
 from rmqueue.mm.vmstat import COUNTERS
 from rmqueue.registry import default_registry
 from tests.meta.sources import OURS, ROOT, python_files
@@ -104,6 +105,11 @@ def test_environment_variables_are_documented() -> None:
     assert named
     missing = [name for name in sorted(named) if f"`{name}`" not in README]
     assert not missing, "add them to README.md"
+
+
+def test_kernel_profiles_are_in_the_table() -> None:
+    rows = re.findall(r"^\| `([\d.]+)` \| (.+?) \| .*\|$", README, re.MULTILINE)
+    assert rows == [(name, profile.linux) for name, profile in PROFILES.items()]
 
 
 def test_strategies_are_in_the_table_as_the_registry_has_them() -> None:
