@@ -187,6 +187,7 @@ def pcp_rows(score: PcpScore) -> Rows:
         ("refills of exactly the size", [ratio(score.exact_refills, score.refills)]),
         ("frees explained", [ratio(score.explained, score.frees)]),
         ("[%]", [percent(score.explained, score.frees)]),
+        ("of those that drained", [ratio(score.draining_explained, score.draining)]),
         ("hidden flags turned", [f"{score.flips:,}"]),
     ]
     for label, count in (
@@ -217,8 +218,11 @@ def notes(validation: Validation) -> Iterable[str]:
         yield "the end state is not recorded: nothing is known of pages not named again"
     best = max(column.score.exact for column in columns if not column.strict)
     own = [c for c in columns if c.strategy == evidence.strategy and not c.strict]
+    ties = [c.strategy for c in columns if not c.strict and c.score.exact == best]
     if len(columns) > 1 and own and own[0].score.exact == best:
-        yield f"{evidence.strategy} explains it best, as it should"
+        others = [name for name in ties if name != evidence.strategy]
+        equal = f", and as well: {', '.join(others)}" if others else ""
+        yield f"{evidence.strategy} explains it best, as it should{equal}"
     elif len(columns) > 1 and own:
         yield f"{evidence.strategy} does not explain it best"
 

@@ -15,6 +15,7 @@ from rmqueue.errors import RmqueueError, TraceError, UsageError
 from rmqueue.registry import default_registry
 from rmqueue.validate import find_evidence, strategies_for
 from rmqueue_plugins.readers.evidence import read_evidence
+from rmqueue_plugins.readers.files import read_text
 from tests.unit.closed_loop import Machine
 from tests.unit.recordings import alloc, free
 
@@ -57,6 +58,7 @@ reclaimable from movable, order 4 of 4, steal           8            8
 refills of exactly the size      7/7
 frees explained                44/44
 [%]                          100.000
+of those that drained            7/7
 hidden flags turned                0
 """
 
@@ -264,3 +266,40 @@ def test_a_part_of_a_recording_has_no_end(recording: Path) -> None:
     evidence = read_evidence(recording)
     assert evidence.end == ()
     assert evidence.notes == ("a window: the first 327 lines of whole",)
+
+
+def with_cpu_list(recording: Path, pfns: list[int]) -> Path:
+    """Put pages on the first CPU's list of single unmovable pages."""
+    path = recording / "state-start.json.xz"
+    state = json.loads(lzma.decompress(path.read_bytes()))
+    state["zones"][0]["pcp"][0]["lists"]["0"] = pfns
+    path.write_bytes(lzma.compress(json.dumps(state).encode()))
+    return recording
+
+
+@pytest.mark.parametrize(
+    ("pfns", "says"),
+    [
+        ([10**9], "outside the zone or not aligned"),
+        ([700, 700], "on two per-CPU lists"),
+    ],
+)
+def test_pages_on_a_list_that_cannot_be_there(
+    recording: Path, pfns: list[int], says: str
+) -> None:
+    """They would be written to memory that is not ours, or be walked for ever."""
+    with pytest.raises(TraceError, match=says):
+        read_evidence(with_cpu_list(recording, pfns))
+
+
+def test_marks_in_the_wrong_order(recording: Path) -> None:
+    path = next(recording.glob("trace.txt*"))
+    text = read_text(path).decode()
+    for mark in ("start", "end"):
+        text = text.replace(f"RMQ SNAP_{mark}", f"RMQ was_{mark}")
+    text = text.replace("RMQ was_start", "RMQ SNAP_end")
+    text = text.replace("RMQ was_end", "RMQ SNAP_start")
+    path.unlink()
+    (recording / "trace.txt").write_text(text)
+    with pytest.raises(TraceError, match="no event between"):
+        read_evidence(recording)

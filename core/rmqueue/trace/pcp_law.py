@@ -43,6 +43,9 @@ class PcpScore:
         Refills, and those of exactly the predicted size.
     frees, explained : int
         Frees to a list, and those after which exactly the predicted pages were drained.
+    draining, draining_explained : int
+        Of both those after which pages were drained: the others are explained by
+        nothing happening.
     flips : int
         Times that a hidden flag of the zone had to be another.
     cut_short : int
@@ -55,6 +58,8 @@ class PcpScore:
     exact_refills: int = 0
     frees: int = 0
     explained: int = 0
+    draining: int = 0
+    draining_explained: int = 0
     flips: int = 0
     cut_short: int = 0
     notes: Counter[str] = field(default_factory=Counter)
@@ -245,6 +250,7 @@ class PcpZone:
         index = self.index(order, self.type_of(pfn))
         self._add(cpu, index, pfn).appendleft(pfn)
         self.score.frees += 1
+        self.score.draining += bool(drained)
         before = self._pcps[cpu].copy()
         pages = [page for page, _, _ in drained]
         for flags in self._flags_to_try():
@@ -254,6 +260,7 @@ class PcpZone:
             if verdict:
                 self._believe(flags)
                 self.score.explained += 1
+                self.score.draining_explained += bool(drained)
                 self.score.cut_short += verdict == "cut short"
                 self.score.notes[verdict] += 1
                 break

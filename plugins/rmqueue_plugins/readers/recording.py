@@ -181,7 +181,13 @@ def choose_window(trace: Trace, about: Mapping[str, Any], exact: bool = True) ->
                 f"{trace.name}: {trace.lines:,} lines, and {ABOUT} says {lines:,}: the "
                 "trace is cut off: copy the file again"
             )
-    return _without_failed(trace.events[chosen])
+    window = _without_failed(trace.events[chosen])
+    if not len(window):
+        raise TraceError(
+            f"{trace.name}: no event between '{FIRST_MARK}' and '{LAST_MARK}': the "
+            "marks are in the wrong order, or nothing was recorded"
+        )
+    return window
 
 
 def _without_failed(events: Events) -> Events:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rmqueue.errors import TraceError
-from rmqueue.trace.events import HUGE_ORDER, Bools, Ints
+from rmqueue.trace.events import Bools, Ints
 from rmqueue.types import PcpState, ZoneState
+from rmqueue_plugins.readers.cpu_lists import check_inside, cpu_lists, on_cpu_lists
 from rmqueue_plugins.readers.folder import (
     ABOUT,
     END_STATES,
@@ -57,10 +58,6 @@ _PROFILES = (
     ((6, 10), "6.14"),  # free blocks on the lists of their pageblock's type
     ((6, 16), "6.18"),  # flushes that give the lock back
     ((6, 19), "7.3"),  # merges that retype all pageblocks of a buddy
-)
-
-_PCP_FIELDS = tuple(
-    field.name for field in fields(PcpState) if field.name not in ("lists", "batch")
 )
 
 #: Free blocks by order and migratetype.
@@ -159,8 +156,9 @@ def read_start(folder: Path, about: Mapping[str, Any]) -> Start:
     lru, head, in_use = _page_bits(folder, version, dump.max_pfn)
     zones = []
     for record, name in dump.zones():
-        free, pcps = _free_lists(dump, record, name), _cpu_lists(record, name)
-        idle = _mark(free, dump.max_pfn) | _mark(_on_cpu_lists(pcps), dump.max_pfn)
+        free = _free_lists(dump, record, name)
+        pcps, listed = _listed(dump, record, free, name)
+        idle = _mark(free, dump.max_pfn) | listed
         zones.append(
             ZoneState(
                 kernel=profile_of(version),
@@ -208,7 +206,7 @@ def read_end(folder: Path, start: Start) -> tuple[ZoneState, ...]:
                 begun,
                 free_lists={key: free[key] for key in free if key[1] != ISOLATED},
                 lru=np.empty(0, np.int64),
-                pcps=_cpu_lists(record, name),
+                pcps=_listed(dump, record, free, name)[0],
                 **_geometry(dump, record, begun.pageblock_order, name),
             )
         )
@@ -297,33 +295,21 @@ def _free_lists(dump: _Dump, record: Mapping[str, Any], where: str) -> Lists:
     return lists
 
 
-def _cpu_lists(record: Mapping[str, Any], where: str) -> tuple[PcpState, ...]:
-    """Read the per-CPU lists of a zone."""
-    pcps = []
-    for cpu in take(record, "pcp", list, where):
-        lists = {
-            int(key): integers(value, f"{where}: per-CPU list {key!r}")
-            for key, value in take(cpu, "lists", dict, where).items()
-            if key.isdecimal()
-        }
-        pcps.append(
-            PcpState(
-                lists=lists,
-                batch=number(cpu, "batch", where),
-                **{name: number(cpu, name, where, default=0) for name in _PCP_FIELDS},
-            )
+def _listed(
+    dump: _Dump, record: Mapping[str, Any], free: Lists, where: str
+) -> tuple[tuple[PcpState, ...], Bools]:
+    """Per-CPU lists of a zone, and which pages are on them."""
+    pcps = cpu_lists(record, where)
+    check_inside(pcps, record, where)
+    blocks = on_cpu_lists(pcps)
+    listed = _mark(blocks, dump.max_pfn)
+    pages = sum(len(pfns) << order for (order, _), pfns in blocks.items())
+    if listed.sum() != pages or (listed & _mark(free, dump.max_pfn)).any():
+        raise TraceError(
+            f"{where}: a page is on two per-CPU lists, or on one and free: "
+            "the file is damaged"
         )
-    return tuple(pcps)
-
-
-def _on_cpu_lists(pcps: tuple[PcpState, ...]) -> Lists:
-    """Blocks on the per-CPU lists of a zone, by order."""
-    lists: dict[tuple[int, int], list[Ints]] = {}
-    for pcp in pcps:
-        for index, pfns in pcp.lists.items():
-            order = index // 3 if index < 12 else HUGE_ORDER
-            lists.setdefault((order, 0), []).append(pfns)
-    return {key: np.concatenate(parts) for key, parts in lists.items()}
+    return pcps, listed
 
 
 def _mark(lists: Lists, max_pfn: int) -> Bools:
