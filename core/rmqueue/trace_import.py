@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rmqueue.errors import TraceError
+from rmqueue.errors import OutputError, TraceError, UsageError
 from rmqueue.ops import Stream, write_ops
 from rmqueue.output import check_writable
 from rmqueue.trace.chunks import BrokenLine, Chunk
@@ -77,6 +77,14 @@ def import_files(files: Sequence[Path], out: Path) -> None:
     check_writable(out)
     need_pyarrow(out)
     tallies = [Tally(open_trace(path)) for path in files]
+    sources = [tally.source for tally in tallies]
+    refuse_own_input(out, sources)
+    forms = sorted({source.reader.name for source in sources})
+    if len(forms) > 1:
+        raise UsageError(
+            f"parts of one trace have one form, found {' and '.join(forms)}: import "
+            "each trace to a file of its own"
+        )
     provenance = {
         "rmqueue": version("rmqueue"),
         "sources": [tally.source.provenance() for tally in tallies],
@@ -87,6 +95,20 @@ def import_files(files: Sequence[Path], out: Path) -> None:
         print("\n".join(tally.words()))
     events = sum(tally.events for tally in tallies)
     print(f"{out}: {events:,} events, {out.stat().st_size / 1e6:.1f} MB")
+
+
+def refuse_own_input(out: Path, sources: Sequence[TraceSource]) -> None:
+    """Refuse to write over what is read: a recording cannot be made again.
+
+    Raises
+    ------
+    OutputError
+        The file is one of the inputs, or a file in one of them.
+    """
+    for source in sources:
+        path = source.path.resolve()
+        if out.exists() and path in (out.resolve(), *out.resolve().parents):
+            raise OutputError(f"{out}: is (in) the input {source.path}: name another")
 
 
 def convert_to_ops(path: Path, out: Path) -> None:
@@ -101,6 +123,7 @@ def convert_to_ops(path: Path, out: Path) -> None:
     """
     check_writable(out)
     source = open_trace(path)
+    refuse_own_input(out, [source])
     about: dict[str, Any] = {
         "rmqueue": version("rmqueue"),
         "source": source.provenance(),

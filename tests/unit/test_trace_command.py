@@ -20,6 +20,7 @@ from rmqueue.trace.merge import merged
 from rmqueue.trace.requests import requests_of
 from rmqueue.trace.survey import survey
 from rmqueue.trace_source import open_trace
+from rmqueue_plugins.readers.tracefs import _scanner
 from tests.unit.recordings import alloc, free, line, locked, mark, write
 from tests.unit.test_trace_formats import PERF, TRACE_CMD, TRACEFS, joined
 
@@ -277,3 +278,28 @@ def test_nothing_is_begun_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="nothing is requested in this trace"):
         run("ops", text_of(tmp_path / "a", mark("x")), "-o", tmp_path / "x.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("command", ["import", "ops"])
+def test_the_input_is_not_written_over(command: str, tmp_path: Path) -> None:
+    path = text_of(tmp_path / "t.txt", alloc(1), free(1))
+    before = path.read_bytes()
+    with pytest.raises(RmqueueError, match="name another"):
+        run(command, path, "-o", path)
+    assert path.read_bytes() == before
+
+
+def test_traces_of_two_forms_are_no_parts_of_one(tmp_path: Path) -> None:
+    with pytest.raises(RmqueueError, match="one form"):
+        run("import", TRACEFS, PERF, "-o", tmp_path / "x.parquet")
+
+
+def test_a_cache_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(
+        "rmqueue.binding.code_folder", lambda: tmp_path / "file" / "code"
+    )
+    with pytest.raises(RmqueueError, match="RMQUEUE_CACHE_DIR"):
+        _scanner.__wrapped__()

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rmqueue import trace
+from rmqueue.binding import check_cache
 from rmqueue.errors import TraceError
 from rmqueue.mm.jit import ENABLED, code_folder
 from rmqueue.trace.chunks import BrokenLine, Chunk
@@ -152,6 +153,7 @@ def gather(chunks: Iterator[Chunk], name: str) -> Trace:
 @functools.cache
 def _scanner() -> Any:
     """Return the compiled scanner; its cache is keyed by all that goes into it."""
+    check_cache()
     digest = hashlib.sha256()
     folders = (Path(__file__).parent, Path(trace.__file__).parent)
     for name in ("scan.py", "prefix.py", "bytescan.py", "events.py"):
