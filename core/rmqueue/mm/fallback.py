@@ -24,6 +24,7 @@ from rmqueue.mm.mmzone import (
     ZONE_BOOSTED_WATERMARK,
     free_list,
     pageblock_type,
+    pageblock_word,
 )
 from rmqueue.mm.pageblock import (
     change_pageblock_range,
@@ -32,10 +33,10 @@ from rmqueue.mm.pageblock import (
     lru_pages_in,
     may_scan_pageblock,
     move_freepages_block,
-    scan_start,
-    scanned_pages,
-    scanned_word,
+    rest_of_pageblock,
+    scans_rest,
     set_pageblock_type,
+    word_from,
 )
 from rmqueue.mm.vmstat import (
     AREA,
@@ -179,10 +180,11 @@ def worth_claiming(zone: Any, pfn: int, start_mt: int, block_mt: int) -> bool:
     Movable pages are those on an LRU list, whatever type they were asked with.  Pages
     that no scan looks at, before the zone's start, pass for in use and not movable.
     """
-    start = scan_start(zone, pfn)
-    word = scanned_word(zone, start)
+    word, pages = pageblock_word(zone, pfn), zone.pageblock_pages
+    if scans_rest(zone, pfn):
+        word, pages = word_from(zone, pfn), rest_of_pageblock(zone, pfn)
     free, movable = free_pages_in(word), lru_pages_in(word)
-    steps = free_blocks_in(word) + scanned_pages(zone, start) - free
+    steps = free_blocks_in(word) + pages - free
     zone.cnt[SCAN_BLOCK] += 1
     zone.cnt[SCAN_PAGE] += steps
     if zone.warm_scans > 0 and scanned_lately(zone, pfn):

@@ -82,43 +82,37 @@ def pageblock_start(zone: Any, pfn: int) -> int:
 
 
 @jit(forceinline=True)
-def scan_start(zone: Any, pfn: int) -> int:
-    """First page that a scan of the pageblock of a page looks at."""
-    start = pageblock_start(zone, pfn)
-    if start < zone.start and zone.scans_from_page != 0:
-        return pfn
-    return start
+def scans_rest(zone: Any, pfn: int) -> bool:
+    """Whether a scan of the pageblock of a page begins at the page.
+
+    Where the zone cuts off the pageblock's beginning, and the kernel profile has it so.
+    Callers take the whole pageblock for the rule: its word is at hand.
+    """
+    cut_off = pageblock_start(zone, pfn) < zone.start
+    return bool(cut_off and zone.scans_from_page != 0)
 
 
 @jit
 def may_scan_pageblock(zone: Any, pfn: int) -> bool:
     """Whether the kernel scans the pageblock of a page.
 
-    Not if it crosses the zone's end; nor its start, unless the kernel profile has the
-    scan begin at the page then.
+    Not if it crosses the zone's end; nor its start, unless the scan begins at the page.
     """
-    start = scan_start(zone, pfn)
-    return bool(start >= zone.start and start + scanned_pages(zone, start) <= zone.end)
+    start = pageblock_start(zone, pfn)
+    inside = start >= zone.start or zone.scans_from_page != 0
+    return bool(inside and start + zone.pageblock_pages <= zone.end)
 
 
 @jit(forceinline=True)
-def scanned_pages(zone: Any, start: int) -> int:
+def rest_of_pageblock(zone: Any, pfn: int) -> int:
     """Pages [pages] from a page to the end of its pageblock."""
-    return int(zone.pageblock_pages - (start & (zone.pageblock_pages - 1)))
-
-
-@jit
-def scanned_word(zone: Any, start: int) -> int:
-    """Return what a scan from a page to the end of its pageblock finds, as a word."""
-    if start & (zone.pageblock_pages - 1) == 0:
-        return pageblock_word(zone, start)
-    return word_from(zone, start)
+    return int(pageblock_start(zone, pfn) + zone.pageblock_pages - pfn)
 
 
 @jit(cold=True)
 def word_from(zone: Any, q: int) -> int:
-    """`scanned_word` by a scan: only the word of the whole pageblock is kept."""
-    end = q + scanned_pages(zone, q)
+    """Return what a scan from a page to the end of its pageblock finds, as a word."""
+    end = q + rest_of_pageblock(zone, q)
     word = pageblock_type(zone, q)
     while q < end:
         state = page_state(zone, q)
@@ -155,9 +149,12 @@ def move_free_blocks(zone: Any, pfn: int, mt: int) -> int:
     blocks.  The pageblock word says how many there are, so it ends at the last one, and
     eight pages in use are passed at a time.
     """
-    q = scan_start(zone, pfn)
-    end = q + scanned_pages(zone, q)
-    left = free_blocks_in(scanned_word(zone, q))
+    q = pageblock_start(zone, pfn)
+    end = q + zone.pageblock_pages
+    left = free_blocks_in(pageblock_word(zone, q))
+    if scans_rest(zone, pfn):
+        q = pfn
+        left = free_blocks_in(word_from(zone, pfn))
     moved = 0
     while left > 0:
         if q & 7 == 0 and q + 8 <= end and load_i64(zone.meta + q, 0) & ANY_FREE == 0:
@@ -178,9 +175,11 @@ def move_free_blocks(zone: Any, pfn: int, mt: int) -> int:
 @jit
 def move_freepages_block(zone: Any, pfn: int, mt: int) -> int:
     """`move_free_blocks`, counted as the kernel's second pass over the pageblock."""
-    start = scan_start(zone, pfn)
-    blocks = free_blocks_in(scanned_word(zone, start))
+    blocks, pages = free_blocks_in(pageblock_word(zone, pfn)), zone.pageblock_pages
+    if scans_rest(zone, pfn):
+        blocks = free_blocks_in(word_from(zone, pfn))
+        pages = rest_of_pageblock(zone, pfn)
     moved = move_free_blocks(zone, pfn, mt)
-    zone.cnt[MOVE_PAGE] += blocks + max(scanned_pages(zone, start) - moved, 0)
+    zone.cnt[MOVE_PAGE] += blocks + max(pages - moved, 0)
     zone.rare_work = 1
     return moved
