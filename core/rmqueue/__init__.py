@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rmqueue.config import StrategyConfig, ZoneConfig
     from rmqueue.errors import RmqueueError
     from rmqueue.experiment import Experiment
+    from rmqueue.mm.direct import strategy
     from rmqueue.ops import OPS_DTYPE
     from rmqueue.results import Comparison
     from rmqueue.types import Strategy
@@ -33,6 +34,7 @@ __all__ = [
     "Zone",
     "ZoneConfig",
     "__version__",
+    "strategy",
 ]
 
 _HOMES = {
@@ -44,6 +46,7 @@ _HOMES = {
     "StrategyConfig": "config",
     "Zone": "zone",
     "ZoneConfig": "config",
+    "strategy": "mm.direct",
 }
 
 

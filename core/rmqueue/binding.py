@@ -20,7 +20,8 @@ from rmqueue.diagnosis import (
     mistakes,
 )
 from rmqueue.errors import OutputError, PluginError, UsageError
-from rmqueue.mm.jit import code_folder, is_compiled
+from rmqueue.mm.direct import PythonFallback, PythonStrategy
+from rmqueue.mm.jit import ENABLED, code_folder, is_compiled
 from rmqueue.mm.profile import PROFILES
 from rmqueue.mm.strategy import compile_strategy
 from rmqueue.registry import Registry, default_registry
@@ -75,10 +76,14 @@ class BoundStrategy:
         self.strategy = strategy
         check_pair(strategy, kernel)
         check_cache()
-        source = f"strategy {strategy.name!r}"
-        self.params = validated(strategy.parameters, values, source, "params")
+        self.params = validated(strategy.parameters, values, self.name, "params")
         self.state = initial_state(strategy, self.params)
         self.fallback = compiled(strategy, self.state.dtype)
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return f"strategy {self.strategy.name!r}"
 
 
 def check_cache() -> None:
@@ -161,6 +166,8 @@ def compiled(strategy: Strategy, state: np.dtype[Any]) -> Fallback:
         found += wrong_with(strategy.refill, state, REFILL_PARAMETERS)
     if found:
         raise PluginError("\n".join(f"strategy {strategy.name!r}: {m}" for m in found))
+    if ENABLED and isinstance(strategy.fallback, PythonStrategy):
+        return PythonFallback(strategy.fallback, state, strategy.refill)
     try:
         return compile_strategy(strategy.fallback, state, strategy.refill)
     except Exception as error:
@@ -178,5 +185,6 @@ def wrong_with(
         return mistakes(function, state, parameters)
     name = getattr(function, "__name__", repr(function))
     return [
-        f"its function {name!r} is not decorated: put @jit of rmqueue.mm.jit above it"
+        f"its function {name!r} is not decorated: put @jit of rmqueue.mm.jit above it, "
+        "or @strategy(jit=False) of rmqueue to let it stay Python"
     ]

@@ -17,6 +17,7 @@ import threading
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,12 @@ PARAMETERS = ("zone", "order", "start_mt", "flags", "batch", "st")
 REFILL_PARAMETERS = ("zone", "cpu", "order", "start_mt", "wanted", "st")
 #: Parameters of a step of a workload, which returns nothing.
 STEP_PARAMETERS = ("smp", "cpu", "node", "st", "fallback")
+
+#: Builtins that a compiler of numbers has no use for.
+PYTHON_ONLY = {
+    *("open", "input", "eval", "exec", "getattr", "setattr", "hasattr", "isinstance"),
+    *("list", "dict", "set", "str", "repr", "sorted", "vars", "breakpoint", "any"),
+}
 
 
 @dataclass(frozen=True)
@@ -78,12 +85,14 @@ def mistakes(
     if is_step:
         records |= {"smp": SMP, "cpu": CPU, "node": NODE}
     found: list[str] = []
+    found += endless_recursion(plain)
     for source in sources(plain, set()):
         top = source.function is plain
         found += wrong_signature(source, parameters) if top else ()
         found += unknown_names(source)
         found += unknown_fields(source, records, parameters if top else ())
         found += wrong_calls(source)
+        found += not_compiled(source) if hasattr(function, "overloads") else ()
         found += missing_returns(source) if top and not is_step else ()
     return list(dict.fromkeys(found))
 
@@ -106,6 +115,27 @@ def sources(function: Any, seen: set[int]) -> Iterator[Source]:
     for name in plain.__code__.co_names:
         if name in plain.__globals__:
             yield from sources(plain.__globals__[name], seen)
+
+
+def endless_recursion(function: Any) -> Iterator[str]:
+    """Refuse functions that call themselves: compiled code has no limit on that."""
+    calls = {
+        source.function: [
+            python_function(source.function.__globals__[name])
+            for name in source.function.__code__.co_names
+            if callable(source.function.__globals__.get(name))
+        ]
+        for source in sources(function, set())
+    }
+    try:
+        TopologicalSorter(calls).prepare()
+    except CycleError as error:
+        code = error.args[1][0].__code__
+        names = " -> ".join(f.__name__ for f in reversed(error.args[1]))
+        yield (
+            f"{code.co_filename}, line {code.co_firstlineno}: {names} calls itself: "
+            "use a loop"
+        )
 
 
 def wrong_signature(source: Source, parameters: tuple[str, ...]) -> Iterator[str]:
@@ -170,6 +200,28 @@ def wrong_calls(source: Source) -> Iterator[str]:
             )
 
 
+def not_compiled(source: Source) -> Iterator[str]:
+    """Refuse what only Python can do: calls of its functions, changes of globals."""
+    nodes = (node for part in source.tree.body for node in ast.walk(part))
+    for node in nodes:
+        if isinstance(node, ast.Global):
+            yield (
+                f"{source.place(node)}: global {', '.join(node.names)}: compiled code "
+                "cannot change it: keep it in a field of 'state'"
+            )
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+            continue
+        name = node.func.id
+        called = source.function.__globals__.get(name)
+        if isinstance(called, types.FunctionType):
+            yield (
+                f"{source.place(node)}: {name}() is not compiled: put @jit of "
+                "rmqueue.mm.jit above it"
+            )
+        elif called is None and name in PYTHON_ONLY:
+            yield f"{source.place(node)}: compiled code cannot call {name}()"
+
+
 def missing_returns(source: Source) -> Iterator[str]:
     """Refuse paths that return nothing."""
     advice = "return a page, or -1 if there is none"
@@ -226,9 +278,9 @@ def compiler_words(error: Exception, function: Callable[..., Any]) -> str:
     path, number = at[0] if at else (code.co_filename, str(code.co_firstlineno))
     said = [line for line in lines if not line.startswith(("Failed in", "During:"))]
     complaint = said[0] if said else type(error).__name__
-    wrong = re.match(r"No conversion from (.+) to int64 for '\$\d+return_", complaint)
-    if wrong:
-        complaint = f"returns {wrong[1]}: return a page, or -1 if there is none"
     if complaint.endswith(":"):  # what it announces stands in the next line
         complaint += " " + said[1].removeprefix(">>> ")
+    wrong = re.search(r"<intrinsic whole>.* signature: whole\((.*)\)$", complaint)
+    if wrong:
+        complaint = f"returns {wrong[1]}: return a page, or -1 if there is none"
     return f"{path}, line {number}: {complaint}"

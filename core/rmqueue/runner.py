@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from rmqueue.mm.checkpoint import ZONE_FIELDS
-from rmqueue.mm.mmzone import FAULTS
 from rmqueue.mm.replay import replay
 from rmqueue.mm.run import MISUSES, NO_PAGE, RUN
 from rmqueue.mm.vmstat import NR_COUNTERS
@@ -111,13 +110,3 @@ def run_ops(
     replay(storage.address, fallback, run.ctypes.data)
     buffers.seconds = time.thread_time() - begin
     return buffers
-
-
-def fault_of(storage: ZoneStorage) -> tuple[str, int, int] | None:
-    """Return what the strategy did wrong: words, absolute pfn, order; or None."""
-    zone = storage.record[0]
-    kind = int(zone["fault"])
-    if kind == 0:
-        return None
-    pfn = int(zone["fault_pfn"]) + int(zone["base"])
-    return FAULTS[kind], pfn, int(zone["fault_order"])

@@ -17,6 +17,7 @@ from rmqueue.config import StrategyConfig, ZoneConfig
 from rmqueue.cost import Costs
 from rmqueue.diagnosis import STEP_PARAMETERS, compiler_words
 from rmqueue.errors import PluginError, SimulationError
+from rmqueue.faults import all_asked
 from rmqueue.measures import HoldStats
 from rmqueue.mm.queue import QUEUE
 from rmqueue.mm.random import seeded
@@ -229,9 +230,8 @@ class Simulation:
         """Take so many steps, or fewer if the run is over; how many."""
         self.smp["limit_events"] = events
         fallback = self.zones[0].fallback
-        done = run_smp(self.smp.ctypes.data, step, self.state.ctypes.data, fallback)
-        for zone in self.zones:
-            zone.refuse_fault()
+        with all_asked(self.zones):
+            done = run_smp(self.smp.ctypes.data, step, self.state.ctypes.data, fallback)
         if self.smp["failed"][0]:
             raise SimulationError(
                 f"workload {self.workload.name!r} on {self.zones[0].strategy.name!r}: "

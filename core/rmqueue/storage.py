@@ -22,6 +22,7 @@ from rmqueue.mm.mmzone import (
     ZONE,
 )
 from rmqueue.mm.profile import PROFILES, RULES
+from rmqueue.mm.steps import ENDLESS, step_limit
 from rmqueue.mm.vmstat import HISTOGRAM_BUCKETS
 
 if TYPE_CHECKING:
@@ -128,6 +129,8 @@ class ZoneStorage:
             "cma_pageblocks": config.cma_pageblocks,
             "mobility_off": int(config.page_group_by_mobility_disabled),
             "free_high_batch": int(config.pcp_free_high_batch),
+            "step_limit": step_limit(config.pages),
+            "steps_left": ENDLESS,
         }
         for name, value in values.items():
             self.record[name] = value

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import numpy as np
 import numpy.typing as npt
 
 from rmqueue import runner
 from rmqueue.binding import BoundStrategy
 from rmqueue.config import ZoneConfig
-from rmqueue.errors import InvariantError, StrategyError
+from rmqueue.errors import InvariantError
+from rmqueue.faults import asked
 from rmqueue.measures import FallbackMatrix, HoldStats
 from rmqueue.mm.mmzone import (
     BLOCKS_MASK,
@@ -64,6 +67,10 @@ class ZoneView:
     def address(self) -> int:
         """Where the zone's record lies, for jitted code."""
         return self._storage.address
+
+    def asked(self) -> AbstractContextManager[None]:
+        """Run what asks the strategy; what it does wrong is an error in its name."""
+        return asked(self._bound, self._storage)
 
     @property
     def fallback(self) -> runner.Fallback:
@@ -237,32 +244,8 @@ class ZoneView:
     def _jitted(
         self, ops: Ops, slots: npt.NDArray[np.uint32], buffers: runner.Buffers
     ) -> None:
-        try:
+        with self.asked():
             runner.run_ops(self._storage, self._bound.fallback, ops, slots, buffers)
-        except Exception as error:
-            raise StrategyError(
-                f"strategy {self.strategy.name!r} raised {type(error).__name__}: "
-                f"{error}: return -1 where there is no page; this zone is in no known "
-                "state any more"
-            ) from error
-        self.refuse_fault()
-
-    def refuse_fault(self) -> None:
-        """Refuse to go on after the strategy has returned what is no free page.
-
-        Raises
-        ------
-        StrategyError
-            It has.
-        """
-        fault = runner.fault_of(self._storage)
-        if fault is not None:
-            words, pfn, order = fault
-            raise StrategyError(
-                f"strategy {self.strategy.name!r} {words}: pfn {pfn}, order {order}: "
-                "return what a brick of rmqueue.mm.fallback gave you, or -1; this zone "
-                "takes no further requests"
-            )
 
 
 def named_counts(counts: npt.NDArray[np.int64]) -> dict[str, int]:

@@ -14,7 +14,7 @@ from tests.meta.sources import core_modules, imports, python_files, shown, tree
 
 #: Modules of rmqueue by floor; `.` is the facade.
 FLOORS = {
-    0: "mm mm.jit mm.linking mm.plain mm.profile",
+    0: "mm mm.jit mm.linking mm.crossing mm.plain mm.profile mm.steps",
     1: "mm.mmzone mm.queue mm.random mm.run mm.vmstat",
     2: "mm.free_list mm.hold mm.watermark",
     3: "mm.buddy mm.pageblock",
@@ -23,7 +23,7 @@ FLOORS = {
     6: "mm.pcp",
     7: "mm.boot mm.check mm.check_lists mm.check_pages mm.checkpoint mm.pageset "
     "mm.replay mm.surgery",
-    8: "mm.follow mm.population mm.reclaim mm.smp mm.strategy",
+    8: "mm.follow mm.population mm.reclaim mm.smp mm.strategy mm.direct",
     9: "errors mm.free_run procfs results trace trace.chunks trace.compaction "
     "trace.events trace.records types",
     10: "diagnosis hookspecs output plugin_file record_settings record_wakeups "
@@ -32,7 +32,7 @@ FLOORS = {
     "trace.columns trace.lookahead trace.merge trace.survey",
     12: "config cost experiment_file measures metrics ops record_about record_child "
     "request runner storage trace.requests trace_source",
-    13: "binding record restore trace.twin zone zone_view",
+    13: "binding faults record restore trace.twin zone zone_view",
     14: "experiment outcomes runs sensitivity simulation start step_start testing "
     "testing.bookkeeping testing.checklist testing.conformance testing.golden "
     "testing.model_checks testing.plugin_checks testing.speed testing.strategy_checks "
@@ -48,8 +48,11 @@ FLOOR_OF = {
     for floor, names in FLOORS.items()
     for name in names.split()
 }
-#: The one door to numba, and its other half.
-DOOR = {"core/rmqueue/mm/jit.py", "core/rmqueue/mm/linking.py"}
+#: The one door to numba, and its other parts.
+DOOR = {
+    f"core/rmqueue/mm/{name}.py"
+    for name in ("jit", "linking", "steps", "crossing", "direct")
+}
 PLUG_INS = ("strategies/rmqueue_strategies", "plugins/rmqueue_plugins")
 
 

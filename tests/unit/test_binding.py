@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from rmqueue.binding import BoundStrategy, parameter_type
 from rmqueue.config import StrategyConfig, ZoneConfig
-from rmqueue.errors import ConfigError, PluginError, StrategyError, UsageError
+from rmqueue.errors import ConfigError, PluginError, UsageError
 from rmqueue.mm.jit import ENABLED
 from rmqueue.registry import Registry
 from rmqueue.types import Strategy
@@ -151,49 +151,6 @@ def test_mixed_lists_need_a_kernel_that_has_them() -> None:
             BoundStrategy("greedy-steal", kernel)
 
 
-MISTAKES = {
-    "own field": (
-        "if st.cals > 3:\n    return -1\nreturn -1",
-        *(LINE, "st has no field 'cals': did you mean 'calls'?"),
-    ),
-    "zone field": (
-        "x = 1\nif zone.nr_fre < 10:\n    return -1\nreturn rmqueue_steal(zone, 0, 1)",
-        *(LINE + 1, "zone has no field 'nr_fre': did you mean 'nr_free'?"),
-    ),
-    "batch field": (
-        "batch.modus = 3\nreturn -1",
-        *(LINE, "batch has no field 'modus': did you mean 'mode'?"),
-    ),
-    "name": (
-        "return rmqueue_steel(zone, order, start_mt)",
-        *(LINE, "name 'rmqueue_steel' is not defined: did you mean 'rmqueue_steal'?"),
-    ),
-    "arguments": (
-        "return rmqueue_steal(zone, order)",
-        *(LINE, "rmqueue_steal(zone, order, start_mt) is called with other arguments"),
-    ),
-    "no return": (
-        "if order > 3:\n    return -1",
-        *(LINE, "fallback() can end here without a return: return a page, or -1"),
-    ),
-    "empty return": ("return", LINE, "returns nothing: return a page, or -1"),
-}
-
-
-@pytest.mark.parametrize("case", MISTAKES)
-def test_common_mistakes_are_named_with_their_place(tmp_path: Path, case: str) -> None:
-    body, line, words = MISTAKES[case]
-    strategy = strategy_of(tmp_path, body, state=(("calls", "i8"),))
-    with pytest.raises(PluginError) as caught:
-        BoundStrategy(strategy, "6.14")
-    message = str(caught.value)
-    assert message.startswith("strategy 'mine': ")
-    assert f"{strategy.fallback.__module__}.py, line {line}: " in message
-    assert words in message
-    assert caught.value.exit_status == 3
-    assert len(message.splitlines()) <= 2
-
-
 def test_a_variable_may_be_called_like_a_field(tmp_path: Path) -> None:
     body = "calls = st.calls + zone.boost\nboost = calls\nreturn min(boost, 0) - 1"
     strategy = strategy_of(tmp_path, body, state=(("calls", "i8"),))
@@ -238,38 +195,6 @@ def test_a_missing_decorator(tmp_path: Path) -> None:
             BoundStrategy(strategy, "6.14")
     else:  # a debugger steps through plain functions
         assert Zone(ZoneConfig(pages=64, pageblock_order=4), strategy).alloc() is None
-
-
-@pytest.mark.parametrize(
-    "body", ["return order + [1]", "return 'a page'", "return zone.nr_free.real.foo"]
-)
-@pytest.mark.slow
-def test_what_only_the_compiler_finds(tmp_path: Path, body: str) -> None:
-    strategy = strategy_of(tmp_path, body)
-    if ENABLED:
-        with pytest.raises(PluginError) as caught:
-            BoundStrategy(strategy, "6.14")
-        message = str(caught.value)
-        assert message.startswith("strategy 'mine' does not compile: ")
-        assert f"{strategy.fallback.__module__}.py, line " in message
-        assert len(message) < 600
-
-
-@pytest.mark.parametrize(
-    ("body", "words"),
-    [
-        ("return 1 << 40", "returned a page that does not exist"),
-        ("return zone.start", "returned a page that is still free or in use elsewhere"),
-    ],
-)
-def test_a_page_that_nobody_took_stops_the_zone(
-    tmp_path: Path, body: str, words: str
-) -> None:
-    zone = Zone(ZoneConfig(pages=2048), strategy_of(tmp_path, body))
-    with pytest.raises(StrategyError, match=words):
-        zone.alloc()
-    with pytest.raises(StrategyError, match="takes no further requests"):
-        zone.alloc(0, "movable")
 
 
 def test_the_record_is_the_address_that_the_zone_knows(tmp_path: Path) -> None:

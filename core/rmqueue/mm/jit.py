@@ -1,7 +1,7 @@
 """The one door to numba: options, the cache and its digest, raw memory access.
 
-No other module names numba, but `rmqueue.mm.linking`, its other half.  With
-``NUMBA_DISABLE_JIT=1`` everything here becomes plain
+No other module names numba, but its other parts: `rmqueue.mm.linking`, `steps` and
+`direct`.  With ``NUMBA_DISABLE_JIT=1`` everything here becomes plain
 Python over the same memory, so a debugger can step from a replay into a strategy.
 
 Environment
@@ -35,6 +35,7 @@ from numba.core import cgutils, config
 from numba.core.compiler import CompilerBase
 from numba.extending import intrinsic
 
+from rmqueue.mm import linking
 from rmqueue.mm.linking import BrickCompiler, ColdCompiler, EntryCompiler
 from rmqueue.mm.plain import plain_view
 
@@ -114,14 +115,18 @@ def jit(
 def _compile(function: F, compiler: type[CompilerBase], **options: object) -> F:
     if not ENABLED:
         return function
+    options = {**OPTIONS, **options}
+    if not function.__module__.startswith("rmqueue.mm."):
+        options["boundscheck"] = True  # what an author writes out of bounds is told
+        compiler = linking.AuthorCompiler
     compiled = numba.njit(
         function,
         pipeline_class=compiler,
         no_cpython_wrapper=True,
         no_cfunc_wrapper=True,
-        **OPTIONS,
         **options,
     )
+    compiled.__class__ = linking.BrickDispatcher
     resolve = compiled.get_call_template
 
     def resolve_without_literals(args: Any, kws: Any) -> Any:

@@ -7,8 +7,8 @@ numba would do so for every function, with all that it calls: most of a cold sta
 
 from __future__ import annotations
 
-import ctypes
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, ClassVar, cast
 
 from llvmlite import ir
 from numba import _dynfunc, types
@@ -16,12 +16,26 @@ from numba.core import config
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import (
     DumpParforDiagnostics,
     NativeLowering,
     NopythonRewrites,
 )
+from numba.core.untyped_passes import ReconstructSSA
 from numba.extending import intrinsic
+
+from rmqueue.mm.steps import CountSteps
+
+
+class BrickDispatcher(CPUDispatcher):  # type: ignore[misc]
+    """A brick; Python calls it through an entry point (`rmqueue.mm.direct`)."""
+
+    from_python: ClassVar[Callable[..., Any]]
+
+    def __call__(self, *args: Any) -> Any:
+        """Call it with numbers, and records as `rmqueue.mm.plain` makes them."""
+        return self.from_python(self, *args)
 
 
 class BrickLibrary(JITCodeLibrary):  # type: ignore[misc]
@@ -34,19 +48,10 @@ class BrickLibrary(JITCodeLibrary):  # type: ignore[misc]
         self._finalized = True
 
 
-def _return_null(module: Any, args: Any, kwargs: Any) -> None:
-    """Return NULL, so that Python raises SystemError: call bricks from jitted code."""
-
-
-_POINTER = ctypes.c_void_p
-_refuse_call = ctypes.PYFUNCTYPE(_POINTER, _POINTER, _POINTER, _POINTER)(_return_null)
-
-
 def _not_executable(library: Any, fndesc: Any, env: Any) -> Any:
-    """Stand in for a brick that is called from Python: there is no code to run."""
-    address = ctypes.cast(_refuse_call, ctypes.c_void_p).value
+    """Stand in for what Python would call: `BrickDispatcher` calls something else."""
     module, name = fndesc.lookup_module(), fndesc.qualname
-    return _dynfunc.make_function(module, name, "", address, env, (library,))
+    return _dynfunc.make_function(module, name, "", 0, env, (library,))
 
 
 class ColdLibrary(BrickLibrary):
@@ -78,7 +83,9 @@ class EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
 NOT_NEEDED = (NopythonRewrites, DumpParforDiagnostics)
 
 
-def _lowering_into(library: type[Any], name: str) -> type[CompilerBase]:
+def _lowering_into(
+    library: type[Any], name: str, counts_steps: bool = False
+) -> type[CompilerBase]:
     """Make a compiler whose code goes to one kind of library."""
 
     @register_pass(mutates_CFG=True, analysis_only=False)
@@ -110,6 +117,9 @@ def _lowering_into(library: type[Any], name: str) -> type[CompilerBase]:
                 for made_by, words in manager.passes
                 if made_by not in NOT_NEEDED
             ]
+            if counts_steps:
+                at = [made_by for made_by, _ in manager.passes].index(ReconstructSSA)
+                manager.passes.insert(at, (CountSteps, "count steps"))
             manager.finalize()
             return [manager]
 
@@ -145,5 +155,6 @@ def function_slots(function_type: Any) -> tuple[Any, Any]:
 
 
 BrickCompiler = _lowering_into(BrickLibrary, "rmqueue_brick_lowering")
+AuthorCompiler = _lowering_into(BrickLibrary, "rmqueue_author_lowering", True)
 ColdCompiler = _lowering_into(ColdLibrary, "rmqueue_cold_lowering")
 EntryCompiler = _lowering_into(EntryLibrary, "rmqueue_entry_lowering")

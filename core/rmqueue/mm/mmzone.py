@@ -86,7 +86,11 @@ FAULTS = (
     "returned a page that does not exist",
     "returned a page that is still free or in use elsewhere",
     "returned a page that is not aligned to its order",
+    "took other pages off the free lists than those of the block that it returned",
+    "stopped in the middle of a request",
 )
+#: The faults that are not of the page itself.
+OTHER_PAGES, STOPPED = 4, 5
 
 _i8 = "i8"
 #: A CPU's lists: 64 bytes, one line of the cache.  With `pcp_fixed_high`, free_count is
@@ -134,7 +138,9 @@ _SCALARS = (
     *("hold_count", "hold_total_ps", "hold_worst_ps", "rare_work"),
     # whether the strategy decides the size of refills; what it did wrong first
     "asks_refill",
-    *("fault", "fault_pfn", "fault_order"),
+    *("fault", "fault_pfn", "fault_order", "fault_pages"),
+    # turns of loops (`rmqueue.mm.steps`) that a fallback may take, and has left
+    *("step_limit", "steps_left"),
 )
 ZONE = np.dtype(
     [(name, _i8) for name in (*_SCALARS, *RULES)]

@@ -22,7 +22,9 @@ from rmqueue.mm.mmzone import (
     BATCH_TYPE,
     CMA,
     HIGHATOMIC,
+    NR_ORDERS,
     ONE_LRU,
+    OTHER_PAGES,
     PAGE_IN_USE,
     PAGE_LRU,
     PAGE_PCP,
@@ -118,6 +120,15 @@ def taken_page_fault(zone: Any, pfn: int, order: int) -> int:
     return 3 if pfn & ((1 << order) - 1) else 0
 
 
+@jit(forceinline=True)
+def listed_pages(zone: Any) -> int:
+    """Pages on the free lists, from the lengths that each order has [pages]."""
+    pages = 0
+    for order in range(NR_ORDERS):
+        pages += zone.nr_area[order] << order
+    return pages
+
+
 @jit(cold=True)
 def rmqueue_fallback(
     zone: Any, order: int, start_mt: int, flags: int, fallback: Any
@@ -126,17 +137,20 @@ def rmqueue_fallback(
     batch = batch_at(batch_address(zone))
     state = zone.strategy_state
     zone.rare_work = 1
+    listed = listed_pages(zone)
     pfn = fallback(zone, order, start_mt, flags, batch, state)
-    if pfn == -1:
-        return -1
-    fault = taken_page_fault(zone, pfn, order)
-    if fault != 0:
-        if zone.fault == 0:
-            zone.fault = fault
-            zone.fault_pfn = pfn
-            zone.fault_order = order
-        return -1
-    return int(pfn)
+    taken, wanted, fault = listed - listed_pages(zone), 0, 0
+    if pfn != -1:
+        wanted = 1 << order
+        fault = taken_page_fault(zone, pfn, order)
+    if fault == 0 and taken != wanted:
+        fault = OTHER_PAGES
+    if fault == 0:
+        return int(pfn)
+    if zone.fault == 0:
+        zone.fault, zone.fault_pfn = fault, pfn
+        zone.fault_order, zone.fault_pages = order, taken
+    return -1
 
 
 @jit(forceinline=True)

@@ -15,9 +15,10 @@ class PlainRecord:
     field passes through an exception.
     """
 
-    __slots__ = ("_fields", "_words")
+    __slots__ = ("_address", "_dtype", "_fields", "_words")
 
     def __init__(self, address: int, dtype: np.dtype[Any]) -> None:
+        self._address, self._dtype = address, dtype
         size = dtype.itemsize
         memory: Any = (ctypes.c_uint8 * size).from_address(address)
         self._words = memoryview(memory).cast("B")[: size - size % 8].cast("q")

@@ -10,6 +10,7 @@ compiles nothing.
 
 from __future__ import annotations
 
+import dis
 import hashlib
 import os
 import tempfile
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from rmqueue.mm.crossing import whole
 from rmqueue.mm.jit import (
     ENABLED,
     MM_DIGEST,
@@ -31,21 +33,30 @@ from rmqueue.mm.jit import (
 from rmqueue.mm.mmzone import ASK_REFILL
 from rmqueue.mm.page_alloc import FALLBACK_SIGNATURE
 from rmqueue.mm.smp import STEP_SIGNATURE
+from rmqueue.mm.steps import ENDLESS
 
 #: Named by the digest: numba finds compiled code by its symbol, and numbers symbols
 #: anew in each process, so that two strategies from the cache could have one name.
 CALLER = '''\
 def {name}(zone, order, start_mt, flags, batch, state):
-    """Cast the address of the state to its record, and ask."""
-    return fallback(zone, order, start_mt, flags, batch, state_at(state))
+    """Cast the address of the state to its record, and ask, with a budget of steps."""
+    zone.steps_left = zone.step_limit
+    page = whole(fallback(zone, order, start_mt, flags, batch, state_at(state)))
+    zone.steps_left = ENDLESS
+    return page
 '''
 #: Of a strategy that also decides the size of refills.
 REFILL_CALLER = '''\
 def {name}(zone, order, start_mt, flags, batch, state):
     """Cast the address of the state to its record, and ask one of two questions."""
+    zone.steps_left = zone.step_limit
+    st = state_at(state)
     if flags & ASK_REFILL:
-        return refill(zone, batch.cpu, order, start_mt, batch.wanted, state_at(state))
-    return fallback(zone, order, start_mt, flags, batch, state_at(state))
+        answer = whole(refill(zone, batch.cpu, order, start_mt, batch.wanted, st))
+    else:
+        answer = whole(fallback(zone, order, start_mt, flags, batch, st))
+    zone.steps_left = ENDLESS
+    return answer
 '''
 STEP_CALLER = '''\
 def {name}(smp, cpu, node, state, fallback):
@@ -53,6 +64,12 @@ def {name}(smp, cpu, node, state, fallback):
     step(smp, cpu, node, state_at(state), fallback)
     return 0
 '''
+
+
+#: What compiled code names its file and line in: loops, and what is raised.
+_NAMES_ITS_LINES = {"FOR_ITER", "JUMP_BACKWARD", "RAISE_VARARGS"} | {
+    name for name in dis.opmap if name.startswith("POP_JUMP_BACKWARD")
+}
 
 
 def _names(code: types.CodeType) -> Iterator[str]:
@@ -97,6 +114,9 @@ def _digest_into(digest: Any, function: Callable[..., Any], seen: set[int]) -> N
     digest.update(plain.__module__.encode())
     code = plain.__code__
     digest.update(code.co_code + repr((code.co_names, code.co_varnames)).encode())
+    if _NAMES_ITS_LINES & {i.opname for i in dis.get_instructions(code)}:
+        lines = (code.co_filename, code.co_firstlineno, code.co_linetable)
+        digest.update(repr(lines).encode())
     digest.update(_constants(code).encode())
     for name, value in sorted(_reached(plain), key=lambda pair: pair[0]):
         digest.update(name.encode())
@@ -160,13 +180,18 @@ def compile_strategy(
     numba.errors.NumbaError
         The strategy does not compile.
     """
-    names: dict[str, Any] = {"fallback": function, "state_at": view_as(state)}
+    names: dict[str, Any] = {
+        "fallback": function,
+        "state_at": view_as(state),
+        "ENDLESS": ENDLESS,
+        "whole": whole,
+    }
     name, caller = f"strategy_{strategy_digest(function, state)}", CALLER
     if refill is not None:
         name += f"_{strategy_digest(refill, state)}"
         names |= {"refill": refill, "ASK_REFILL": ASK_REFILL}
         caller = REFILL_CALLER
-    return _compile_caller(name, caller, names, FALLBACK_SIGNATURE)
+    return compile_caller(name, caller, names, FALLBACK_SIGNATURE)
 
 
 def compile_step(
@@ -179,13 +204,25 @@ def compile_step(
     """
     name = f"step_{strategy_digest(function, state)}"
     names = {"step": function, "state_at": view_as(state)}
-    return _compile_caller(name, STEP_CALLER, names, STEP_SIGNATURE)
+    return compile_caller(name, STEP_CALLER, names, STEP_SIGNATURE)
 
 
-def _compile_caller(
+def compile_caller(
     name: str, template: str, names: dict[str, Any], signature: tuple[Any, ...]
-) -> Callable[..., int]:
-    """Compile a generated caller, or take it from the cache."""
+) -> Callable[..., Any]:
+    """Compile a generated function, or take it from the cache.
+
+    Parameters
+    ----------
+    name : str
+        Its name; it says all that the function does.
+    template : str
+        Its text, with ``{name}``.
+    names : dict
+        Its globals.
+    signature : tuple of numba types
+        The result, then the parameters.
+    """
     namespace = {"__name__": __name__, **names}
     text = template.format(name=name)
     if not ENABLED:

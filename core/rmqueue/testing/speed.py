@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rmqueue.config import ZoneConfig
+from rmqueue.mm.direct import PythonStrategy
 from rmqueue.mm.jit import ENABLED
 from rmqueue.mm.mmzone import MOVABLE, UNMOVABLE
 from rmqueue.ops import ALLOC, FREE, OPS_DTYPE, Ops, request
@@ -21,6 +22,8 @@ def speed_is_in_sight(subject: Subject) -> str:
     """Compare the time of an operation with that of the reference, in turns."""
     if not ENABLED:
         raise NotCheckedError("nothing is compiled with NUMBA_DISABLE_JIT=1")
+    if isinstance(subject.record.fallback, PythonStrategy):
+        raise NotCheckedError("it stays Python: @strategy(jit=False)")
     if REFERENCE not in subject.registry.names("strategy"):
         raise NotCheckedError(f"strategy {REFERENCE!r} is not installed")
     config = ZoneConfig(pages=PAGES, kernel=native_kernel(subject.record))

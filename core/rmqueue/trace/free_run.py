@@ -7,12 +7,14 @@ unseen.  From there on only totals can be compared.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from rmqueue.binding import BoundStrategy
+from rmqueue.faults import all_asked, asked
 from rmqueue.mm import free_run
 from rmqueue.mm.follow import keep_fallback
 from rmqueue.mm.mmzone import RECLAIMABLE, UNMOVABLE
@@ -96,7 +98,8 @@ def run_free(evidence: Evidence, plan: Plan, strategy: str, kernel: str) -> Free
     for name, array in arrays.items():
         record[name] = array.ctypes.data
     record["nr_steps"] = len(steps)
-    free_run.free_run(record.ctypes.data)
+    with all_asked(zones):
+        free_run.free_run(record.ctypes.data)
     allocs = steps[steps["what"] == free_run.ALLOC]
     same = given[allocs["slot"]] == allocs["pfn"]
     wrong = np.flatnonzero(~same)
@@ -135,6 +138,10 @@ class RunZone:
                 address = pages.ctypes.data
                 free_run.restore_pcp(self.address, cpu, index, address, len(pages))
             pcp.put_into(self._storage.pcps, cpu)
+
+    def asked(self) -> AbstractContextManager[None]:
+        """Run what asks the strategy; what it does wrong is an error in its name."""
+        return asked(self._bound, self._storage)
 
     @property
     def address(self) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rmqueue.faults import all_asked
 from rmqueue.mm import follow, surgery
 from rmqueue.mm.mmzone import MOVABLE
 from rmqueue.trace.compaction import free_blocks, isolated
@@ -103,8 +104,8 @@ class Prediction:
         StrategyError
             The strategy returned a page that it cannot have taken.
         """
-        record, address = self._record[0], int(self._record.ctypes.data)
-        while (why := follow.follow_events(address)) != follow.DONE:
+        record = self._record[0]
+        while (why := self._follow()) != follow.DONE:
             step = self.steps[record["position"]]
             if why == follow.MISS:
                 self._miss(step)
@@ -118,13 +119,17 @@ class Prediction:
         self._count()
         return self.score
 
+    def _follow(self) -> int:
+        """Follow until something is not as the model has it."""
+        with all_asked(self.zones):
+            return int(follow.follow_events(int(self._record.ctypes.data)))
+
     # After a miss ----------------------------------------------------------------
 
     def _miss(self, step: np.void) -> None:
         """Bring the model back to the recording."""
         where, event = int(step["zone"]), int(step["event"])
         zone, resync, record = self.zones[where], self._resync[where], self._record[0]
-        zone.check()
         zone.undo()
         request = self._request(step)
         modes = self._arrays["modes"]
@@ -164,9 +169,9 @@ class Prediction:
         step = self.steps[self._record["position"][0]]
         where, modes = int(step["zone"]), self._arrays["modes"]
         modes[where] = mode
-        follow.ask_again(int(self._record.ctypes.data), int(keep))
         zone = self.zones[where]
-        zone.check()
+        with zone.asked():
+            follow.ask_again(int(self._record.ctypes.data), int(keep))
         return self._guess(int(step["event"]), zone.base, int(modes[where]))
 
     # Compaction ------------------------------------------------------------------

@@ -8,16 +8,17 @@ always kept, and then nothing is copied.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import numpy as np
 import numpy.typing as npt
 
 from rmqueue.binding import BoundStrategy
-from rmqueue.errors import StrategyError
+from rmqueue.faults import asked
 from rmqueue.mm import surgery
 from rmqueue.mm.follow import keep_fallback
 from rmqueue.mm.mmzone import NR_TYPES, PAGE_FREE, PAGE_ORDER, ZONE
 from rmqueue.restore import listed_blocks, open_state
-from rmqueue.runner import fault_of
 from rmqueue.types import ZoneState
 
 #: The record begins with the addresses of the arrays, which stay where they are.
@@ -70,21 +71,9 @@ class TwinZone:
             np.copyto(getattr(new, name), getattr(old, name))
         self._strategies[0].state[:] = self._strategies[1].state
 
-    def check(self) -> None:
-        """Refuse a strategy that returned a page which it cannot have taken.
-
-        Raises
-        ------
-        StrategyError
-            It did.
-        """
-        fault = fault_of(self._zones[0])
-        if fault is not None:
-            words, pfn, order = fault
-            name = self._strategies[0].strategy.name
-            raise StrategyError(
-                f"strategy {name!r} {words}: pfn {pfn}, order {order}", pfn
-            )
+    def asked(self) -> AbstractContextManager[None]:
+        """Run what asks the strategy; what it does wrong is an error in its name."""
+        return asked(self._strategies[0], *self._zones)
 
     def change(self, what: int, pfn: int, x: int = 0, y: int = 0) -> None:
         """Do a change of `rmqueue.mm.surgery` to both zones."""

@@ -1,0 +1,141 @@
+"""What a strategy did wrong while it was asked, in words: its name, file and line."""
+
+from __future__ import annotations
+
+import ast
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from rmqueue.binding import BoundStrategy
+from rmqueue.errors import RmqueueError, StrategyError
+from rmqueue.mm.jit import python_function
+from rmqueue.mm.mmzone import FAULTS, OTHER_PAGES, STOPPED
+from rmqueue.mm.steps import EndlessLoopError
+from rmqueue.storage import ZoneStorage
+
+OURS = str(Path(__file__).parent)
+OVER = "the run has stopped, and this zone takes no further requests"
+
+
+@contextmanager
+def asked(bound: BoundStrategy, *storages: ZoneStorage) -> Iterator[None]:
+    """Run what asks a strategy; what that does wrong is an error in its name.
+
+    Parameters
+    ----------
+    bound : BoundStrategy
+        The strategy.
+    storages : ZoneStorage
+        The zones that ask it; none of them goes on after a fault.
+
+    Raises
+    ------
+    StrategyError
+        It raised, did not end, or returned what it cannot have taken.
+    """
+    refuse_fault(bound, *storages)
+    try:
+        yield
+        failure = getattr(bound.fallback, "failure", None)
+        if failure is not None:
+            raise failure
+    except RmqueueError:
+        raise
+    except Exception as error:
+        for storage in storages:
+            storage.record["fault"] = STOPPED
+        raise StrategyError(f"{bound.name}: {raised(bound, error)}; {OVER}") from error
+    refuse_fault(bound, *storages)
+
+
+class Asking(Protocol):
+    """Something with zones that ask a strategy."""
+
+    def asked(self) -> AbstractContextManager[None]:
+        """Run what asks the strategy."""
+
+
+def all_asked(zones: Iterable[Asking]) -> ExitStack:
+    """Run what asks the strategies of several zones (see `asked`)."""
+    stack = ExitStack()
+    for zone in zones:
+        stack.enter_context(zone.asked())
+    return stack
+
+
+def refuse_fault(bound: BoundStrategy, *storages: ZoneStorage) -> None:
+    """Refuse to go on after a strategy has broken a rule.
+
+    Raises
+    ------
+    StrategyError
+        It has.
+    """
+    for storage in storages:
+        zone = storage.record[0]
+        fault = int(zone["fault"])
+        if fault != 0:
+            raise StrategyError(
+                f"{bound.name}: {line_of(bound.strategy.fallback)}: "
+                f"{FAULTS[fault]}{details(zone)}; {OVER}"
+            )
+
+
+def details(zone: Any) -> str:
+    """Say which page a fault is about, and what to do."""
+    fault, order, pfn = (int(zone[f]) for f in ("fault", "fault_order", "fault_pfn"))
+    if fault == STOPPED:
+        return ""
+    words = f": it returned pfn {pfn + int(zone['base'])} for order {order}"
+    if pfn == -1:
+        words = f": it returned -1 for order {order}"
+    if fault == OTHER_PAGES:
+        taken, wanted = int(zone["fault_pages"]), 0 if pfn == -1 else 1 << order
+        words += f", and took {taken} pages instead of {wanted}"
+    return f"{words}: return what a brick of rmqueue.mm.fallback gave you, or -1"
+
+
+def raised(bound: BoundStrategy, error: Exception) -> str:
+    """Say where an error was raised, and what to do."""
+    if isinstance(error, EndlessLoopError):
+        path, line = error.args
+        return (
+            f"{path}, line {loop_around(path, line)}: a loop that does not end: it has "
+            "used up the steps that one fallback may take: leave it, or return -1 when "
+            "nothing is found"
+        )
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((OURS, "<"))
+        and "numba" not in Path(frame.filename).parts
+    ]
+    place = line_of(bound.strategy.fallback)
+    if frames:
+        place = f"{frames[-1].filename}, line {frames[-1].lineno}"
+    words = f"{type(error).__name__}: {error}".removesuffix(": ")
+    return f"{place}: {words}: return -1 where there is no page"
+
+
+def line_of(function: Callable[..., Any]) -> str:
+    """File and line of a function."""
+    code = python_function(function).__code__
+    return f"{code.co_filename}, line {code.co_firstlineno}"
+
+
+def loop_around(path: str, line: int) -> int:
+    """Find the line of the innermost loop that holds a line of a file."""
+    try:
+        tree = ast.parse(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, SyntaxError):
+        return line
+    loops = [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.For, ast.While))
+        and node.lineno <= line <= (node.end_lineno or node.lineno)
+    ]
+    return max(loops, default=line)
