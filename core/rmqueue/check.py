@@ -66,19 +66,22 @@ def checked(entry: Entry, registry: Registry) -> Iterator[str]:
     """Run the checks of a record and print them; yield what to say of failures."""
     subject = Subject(entry.kind, entry.record, registry, str(entry.provenance))
     print(f"{entry.kind} {entry.name}: {subject.given}")
-    failed = 0
+    failed, said = 0, set[str]()
     for check in CHECKS[entry.kind]:
         result = perform(check, subject)
         failed += result.failed
-        print(line_of(result), flush=True)
+        print(line_of(result, again=result.message in said), flush=True)
+        said.add(result.message)
     sys.stdout.flush()
     if failed:
         yield f"{subject.name}: {failed} of {len(CHECKS[entry.kind])} checks failed"
 
 
-def line_of(result: Result) -> str:
-    """One line for a check; what a failure has to say stands below it."""
+def line_of(result: Result, again: bool = False) -> str:
+    """One line for a check; what a failure has to say stands below it, once."""
     line = f"  {result.status:<8} {result.check.words}"
+    if result.failed and again:
+        return f"{line}: as above"
     if result.failed:
         return "\n".join([line, *(f"    {m}" for m in result.message.splitlines())])
     return f"{line}: {result.message}" if result.message else line
