@@ -139,6 +139,7 @@ SECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             *("move_freepages_block", "set_pageblock_type", "change_pageblock_range"),
         ),
     },
+    "By address": {"rmqueue.mm.address_order": ("lowest_block",)},
     "Per-CPU lists": {"rmqueue.mm.pcp": ("pcp_of",)},
 }
 CONSTANTS: dict[str, dict[str, str]] = {
@@ -152,6 +153,8 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "ALLOC_HIGHATOMIC, ALLOC_NON_BLOCK, ALLOC_OOM": "bits of `flags`: who may use "
         "the reserve",
         "ALLOC_KSWAPD": "bit of `flags`: kswapd may be woken",
+        "MAX_ORDER_LIMIT, NR_ORDERS": "largest order that a zone may have, and how "
+        "many there are: the length of a field of `st` with an item for each",
         "PAGE_FREE, PAGE_PCP, PAGE_IN_USE, PAGE_LRU, PAGE_ORDER": "bits of "
         "`page_state`; only the first page of a free block has any, and its order in "
         "PAGE_ORDER",

@@ -19,7 +19,7 @@ FLOORS = {
     2: "mm.free_list mm.hold mm.watermark",
     3: "mm.buddy mm.pageblock",
     4: "mm.fallback",
-    5: "mm.page_alloc",
+    5: "mm.address_order mm.page_alloc",
     6: "mm.pcp",
     7: "mm.boot mm.check mm.check_lists mm.check_pages mm.checkpoint mm.pageset "
     "mm.replay mm.surgery",
