@@ -11,6 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "core" / "rmqueue"
 OURS = ("core/rmqueue", "strategies/rmqueue_strategies", "plugins/rmqueue_plugins")
+#: A distribution of its own, as a stranger's would be: in no wheel of ours.
+STRANGER = "plugins/rmqueue-bestfit"
 
 
 def python_files(*folders: str) -> list[Path]:

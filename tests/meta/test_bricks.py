@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from rmqueue.mm.mmzone import BATCH, ZONE
+from tests.meta.documents import Block, blocks, lasting, run_program, where
 from tests.meta.refresh_bricks import CONSTANTS, FIELDS, PAGE, functions, names_in, page
-from tests.meta.sources import imports, python_files, shown, tree
-from tests.meta.test_readme import Block, blocks, lasting, run_program, where
+from tests.meta.sources import STRANGER, imports, python_files, shown, tree
 
 TEXT = PAGE.read_text(encoding="utf-8")
 PROGRAMS = [block for block in blocks("docs/bricks.md") if block.language == "python"]
-STRATEGIES = python_files("strategies/rmqueue_strategies")
+STRATEGIES = python_files(
+    "strategies/rmqueue_strategies", f"{STRANGER}/rmqueue_bestfit"
+)
 
 
 def test_the_page_is_fresh() -> None:

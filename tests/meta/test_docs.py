@@ -119,6 +119,8 @@ def test_strategies_are_in_the_table_as_the_registry_has_them() -> None:
     registry = default_registry()
     expected = []
     for name in registry.names("strategy"):
+        if registry.find("strategy", name).provenance.distribution != "rmqueue":
+            continue  # somebody has installed another one, perhaps best-fit
         strategy = registry.strategy(name)
         kernel = strategy.kernel or "the newest"
         expected.append((name, strategy.summary, strategy.linux or "—", kernel))

@@ -9,10 +9,10 @@ from typing import TypeAlias
 
 import pytest
 
-from tests.meta.sources import CORE, OURS, python_files, shown, tree
+from tests.meta.sources import CORE, OURS, STRANGER, python_files, shown, tree
 
 MODULE_LINES, BODY_LINES, JITTED_PARAMETERS = 400, 40, 7
-EVERYTHING = python_files(*OURS, "tests", "benchmarks")
+EVERYTHING = python_files(*OURS, STRANGER, "tests", "benchmarks")
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -54,7 +54,7 @@ def test_functions_are_short(path: Path) -> None:
     assert not long, f"more than {BODY_LINES} lines of body:\n" + "\n".join(long)
 
 
-@pytest.mark.parametrize("path", python_files(*OURS), ids=shown)
+@pytest.mark.parametrize("path", python_files(*OURS, STRANGER), ids=shown)
 def test_jitted_functions_take_few_parameters(path: Path) -> None:
     wide = []
     for function in filter(is_jitted, functions(path)):
