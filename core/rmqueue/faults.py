@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import traceback
+from bdb import BdbQuit
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -42,7 +43,7 @@ def asked(bound: BoundStrategy, *storages: ZoneStorage) -> Iterator[None]:
         failure = getattr(bound.fallback, "failure", None)
         if failure is not None:
             raise failure
-    except RmqueueError:
+    except (RmqueueError, BdbQuit):
         raise
     except Exception as error:
         for storage in storages:

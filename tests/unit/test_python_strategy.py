@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -214,3 +216,45 @@ def test_it_can_be_checked(tmp_path: Path) -> None:
     result = perform(checks["speed"], subject)
 
     assert result.status == SKIPPED
+
+
+PROGRAM = """\
+from rmqueue import Strategy, Zone, ZoneConfig
+from rmqueue.mm.fallback import rmqueue_claim
+from rmqueue.mm.jit import jit
+
+
+@jit
+def fallback(zone, order, start_mt, flags, batch, st):
+    return rmqueue_claim(zone, order, start_mt, flags)
+
+
+Zone(ZoneConfig(pages=2048), Strategy("mine", "Mine.", fallback)).alloc(order=3)
+"""
+
+
+def test_pdb_steps_from_a_strategy_into_a_brick(tmp_path: Path) -> None:
+    """With the whole engine in Python."""
+    (tmp_path / "mine.py").write_text(PROGRAM)
+    commands = [
+        "b 8",
+        "c",
+        "p 'order', order",
+        "s",
+        "w",
+        "p 'area', zone.nr_area.tolist()[10]",
+    ]
+    words = [word for command in [*commands, "q"] for word in ("-c", command)]
+    done = subprocess.run(
+        [sys.executable, "-m", "pdb", *words, "mine.py"],
+        cwd=tmp_path,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "('order', 3)" in done.stdout
+    assert "rmqueue/mm/fallback.py" in done.stdout
+    assert "('area', 2)" in done.stdout
+    assert "StrategyError" not in done.stdout + done.stderr  # for a quit debugger
