@@ -11,6 +11,9 @@
 PYTHON ?= python3
 PIP_FLAGS := --quiet --disable-pip-version-check -c constraints.txt
 
+# Tests run on all CPUs, each in whatever process is free.
+SPREAD := -n auto --dist worksteal
+
 # An environment counts only if its stamp is there, which is written last; what was
 # interrupted is made anew.  It is also made anew for another interpreter or folder.
 WANTED := .env-stamp/wanted
@@ -25,7 +28,7 @@ demo: $(DEMO)
 	.demo-venv/bin/rmqueue compare
 
 test: $(TEST)
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest $(SPREAD)
 
 lint: $(LINT)
 	.venv/bin/ruff check .
@@ -34,7 +37,7 @@ lint: $(LINT)
 	.venv/bin/python -m tests.meta.lint_templates
 
 test-nojit: $(TEST)
-	NUMBA_DISABLE_JIT=1 .venv/bin/python -m pytest -m "not slow"
+	NUMBA_DISABLE_JIT=1 .venv/bin/python -m pytest $(SPREAD) -m "not slow"
 
 env: $(LINT)
 

@@ -53,7 +53,9 @@ COLUMNS: dict[int, dict[str, st.SearchStrategy[int]]] = {
 }
 #: Names of tasks: 15 bytes at most, anything but a line end.
 TASKS = st.text(
-    st.one_of(st.sampled_from("-[]:. 019"), st.characters(min_codepoint=33)),
+    st.one_of(
+        st.sampled_from("-[]:. 019"), st.characters(min_codepoint=33, codec="utf-8")
+    ),
     min_size=1,
     max_size=15,
 ).filter(lambda name: len(name.encode()) <= 15 and not set(name) & set("\n\r\t"))

@@ -379,26 +379,3 @@ def test_records_are_taken_too(tmp_path: Path) -> None:
 def test_only_the_classes_need_pytest() -> None:
     code = "import sys, rmqueue.check, rmqueue.new; assert 'pytest' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.mark.skipif(not ENABLED, reason="only compiled code counts its steps")
-def test_a_loop_that_does_not_end_is_told_once(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    path = tmp_path / "mine.py"
-    path.write_text(
-        "from rmqueue.hookspecs import hookimpl\nfrom rmqueue.mm.jit import jit\n"
-        "from rmqueue.types import Strategy\n\n\n@jit\n"
-        "def fallback(zone, order, start_mt, flags, batch, st):\n"
-        "    while order >= 0:\n        zone.wakeups += 1\n    return -1\n\n\n"
-        "@hookimpl\ndef rmqueue_strategies():\n"
-        "    return [Strategy('mine', 'Looks on.', fallback)]\n"
-    )
-    registry = Registry()
-    registry.add_file(path)
-    with pytest.raises(PluginError, match=r"'mine': \d+ of \d+ checks failed$"):
-        run("mine", registry)
-    printed = capsys.readouterr().out
-    assert f"    strategy 'mine': {path}, line 8: a loop that does not end" in printed
-    assert printed.count("\n    strategy 'mine': ") == 1
-    assert printed.count(": as above\n") > 5

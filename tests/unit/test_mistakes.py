@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from rmqueue.binding import BoundStrategy
+from rmqueue.check import run
 from rmqueue.config import ZoneConfig
 from rmqueue.errors import PluginError, StrategyError
 from rmqueue.mm.jit import ENABLED
+from rmqueue.registry import Registry
 from rmqueue.types import Strategy
 from rmqueue.zone import Zone
 from tests.unit.authors import module_of
@@ -246,3 +248,26 @@ def test_a_search_of_every_page_is_no_endless_loop(tmp_path: Path) -> None:
     assert len(zone.alloc_bulk(0, 50, "unmovable")) == 50
     assert int(zone._bound.state["calls"][0]) == 50
     zone.check()
+
+
+@pytest.mark.skipif(not ENABLED, reason="only compiled code counts its steps")
+def test_a_loop_that_does_not_end_is_told_once(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from rmqueue.hookspecs import hookimpl\nfrom rmqueue.mm.jit import jit\n"
+        "from rmqueue.types import Strategy\n\n\n@jit\n"
+        "def fallback(zone, order, start_mt, flags, batch, st):\n"
+        "    while order >= 0:\n        zone.wakeups += 1\n    return -1\n\n\n"
+        "@hookimpl\ndef rmqueue_strategies():\n"
+        "    return [Strategy('mine', 'Looks on.', fallback)]\n"
+    )
+    registry = Registry()
+    registry.add_file(path)
+    with pytest.raises(PluginError, match=r"'mine': \d+ of \d+ checks failed$"):
+        run("mine", registry)
+    printed = capsys.readouterr().out
+    assert f"    strategy 'mine': {path}, line 8: a loop that does not end" in printed
+    assert printed.count("\n    strategy 'mine': ") == 1
+    assert printed.count(": as above\n") > 5
