@@ -108,11 +108,19 @@ def mixed_pageblocks(
         with pages in use that are not; pages waiting on per-CPU lists count as in use
         [pageblocks].
     """
+    return int(mixed_blocks(pageblocks, pages).sum())
+
+
+def mixed_blocks(
+    pageblocks: npt.NDArray[np.void], pages: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    """Say of each pageblock whether it is mixed (see `mixed_pageblocks`)."""
     mt, lru = pageblocks["type"], pageblocks["lru_pages"]
     stuck = pages - spread_over_blocks(pageblocks["free_pages"], pages) - lru
     polluted = (mt == MOVABLE) & (stuck > 0)
     invaded = ((mt == UNMOVABLE) | (mt == RECLAIMABLE)) & (lru > 0)
-    return int((polluted | invaded).sum())
+    mixed: npt.NDArray[np.bool_] = polluted | invaded
+    return mixed
 
 
 def spread_over_blocks(
@@ -129,11 +137,13 @@ def spread_over_blocks(
     [512, 512, 7]
     """
     spread = np.asarray(free_pages, np.int64).copy()
-    for block in np.flatnonzero(spread > pages):
-        while block + 1 < len(spread) and spread[block] > pages[block]:
-            spread[block + 1] += spread[block] - pages[block]
-            spread[block] = pages[block]
-            block += 1
+    over = np.flatnonzero(spread[:-1] > pages[:-1])
+    while len(over):  # as often as a block is longer than a pageblock
+        excess = spread[over] - pages[over]
+        spread[over] = pages[over]
+        spread[over + 1] += excess
+        over = over[over + 1 < len(spread) - 1] + 1
+        over = over[spread[over] > pages[over]]
     return spread
 
 

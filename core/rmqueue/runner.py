@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,25 @@ from rmqueue.storage import ZoneStorage, big_array
 Fallback = Callable[..., int]
 
 
+@dataclass(frozen=True, eq=False)
+class Stops:
+    """Where a run of a stream stops to be looked at.
+
+    Attributes
+    ----------
+    at : sequence of int
+        Operations done by then, in ascending order [operations].
+    tell : callable
+        Called at each of them, and at the end, with the operations done.
+    """
+
+    at: Sequence[int]
+    tell: Callable[[int], None]
+
+
+NO_STOPS = Stops((), lambda done: None)
+
+
 @dataclass(eq=False)
 class Buffers:
     """Where a run leaves its results; arrays of length 0 are not filled."""
@@ -34,6 +53,7 @@ class Buffers:
     counts: npt.NDArray[np.uint32]
     run: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(1, RUN))
     seconds: float = 0.0
+    first_misuse: int = -1
 
     def __getitem__(self, name: str) -> int:
         return int(self.run[name][0])
@@ -86,8 +106,12 @@ def run_ops(
     ops: Ops,
     slots: npt.NDArray[np.uint32],
     buffers: Buffers,
+    stops: Stops = NO_STOPS,
 ) -> Buffers:
-    """Run a stream in one jitted call; fills `buffers` and changes `slots`."""
+    """Run a stream in one jitted call; fills `buffers` and changes `slots`.
+
+    With `stops`, in a call from each to the next: pages and counters are the same.
+    """
     run = buffers.run
     values: dict[str, Any] = {
         "ops": ops.ctypes.data,
@@ -105,8 +129,18 @@ def run_ops(
         run[name] = value
     # a call for no operations first: what is compiled or loaded now is not timed
     replay(storage.address, fallback, run.ctypes.data)
-    run["nr_ops"] = len(ops)
-    begin = time.thread_time()
-    replay(storage.address, fallback, run.ctypes.data)
-    buffers.seconds = time.thread_time() - begin
+    done = 0
+    for stop in (*stops.at, len(ops)):
+        run["ops"] = ops.ctypes.data + done * ops.itemsize
+        run["nr_ops"] = stop - done
+        begin = time.thread_time()
+        replay(storage.address, fallback, run.ctypes.data)
+        buffers.seconds += time.thread_time() - begin
+        if run["first_misuse"][0] >= 0 and buffers.first_misuse < 0:
+            buffers.first_misuse = done + int(run["first_misuse"][0])
+        done += int(run["done"][0])
+        if done < stop:  # the strategy broke a rule
+            break
+        stops.tell(done)
+    run["done"] = done
     return buffers

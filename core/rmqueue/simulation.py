@@ -25,6 +25,7 @@ from rmqueue.mm.smp import ASLEEP, CPU, NODE, SMP, run_smp
 from rmqueue.mm.strategy import compile_step
 from rmqueue.mm.vmstat import HISTOGRAM_BUCKETS
 from rmqueue.runner import Fallback
+from rmqueue.samples import Sampler
 from rmqueue.storage import big_array
 from rmqueue.types import ENDLESS_PS, StepWorkload, Strategy
 from rmqueue.zone import Zone
@@ -157,7 +158,10 @@ class Simulation:
             raise PluginError(f"{name} does not compile: {words}") from error
 
     def run(
-        self, on_progress: Callable[[float], None] = lambda share: None, part: int = 1
+        self,
+        on_progress: Callable[[float], None] = lambda share: None,
+        part: int = 1,
+        sampler: Sampler | None = None,
     ) -> float:
         """Make the start, then run until pages or time are used up.
 
@@ -167,6 +171,8 @@ class Simulation:
             Told the share of the run that is done, about once a second.
         part : int
             Stop after one part in so many of the workload's pages.
+        sampler : Sampler or None
+            Looks at the first zone on the way, at equal numbers of pages.
 
         Returns
         -------
@@ -186,8 +192,17 @@ class Simulation:
         if skipped:
             self._until(skipped, on_progress, wanted)
             self._forget()
+        for pages in sampler.points(wanted) if sampler else ():
+            if pages > skipped and self._until(pages, on_progress, wanted):
+                self._look(sampler, pages / wanted)
         self._until(wanted, on_progress, wanted)
+        self._look(sampler, 1.0)
         return time.thread_time() - begin
+
+    def _look(self, sampler: Sampler | None, done: float) -> None:
+        if sampler is not None and sampler.count:
+            events = int(self.smp["events"][0])
+            sampler.look(self.zones[0], done, events, self.elapsed_ps / 1e12)
 
     @property
     def elapsed_ps(self) -> int:
@@ -201,8 +216,8 @@ class Simulation:
 
     def _until(
         self, pages: int, on_progress: Callable[[float], None], wanted: int
-    ) -> None:
-        """Run until so many pages were taken, or the time is over."""
+    ) -> bool:
+        """Run until so many pages were taken, or the time is over; which it was."""
         limit_ps = self.workload.limit_ps(self.params)
         self.smp["limit_pages"], self.smp["limit_ps"] = pages, limit_ps
         while True:
@@ -210,7 +225,7 @@ class Simulation:
             taken, now = int(self.smp["pages"][0]), int(self.smp["now_ps"][0])
             on_progress(min(1.0, max(taken / wanted, now / limit_ps)))
             if done < SLICE_EVENTS:
-                return
+                return taken >= pages
 
     def _forget(self) -> None:
         """Begin statistics anew."""

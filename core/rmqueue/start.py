@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from rmqueue.metrics import added, as_matrix
 from rmqueue.ops import Ops, as_ops
 from rmqueue.outcomes import outcome_of
 from rmqueue.results import Matrix, Outcome, Recorded
+from rmqueue.samples import Sampler
 from rmqueue.types import Recording, TraceReader, Workload, ZoneState
 from rmqueue.zone import Zone
 
@@ -75,6 +76,8 @@ class Job:
         Do only a part of it.
     on_progress : callable
         Told the share that is done, now and then.
+    sampler : Sampler
+        Looks at the zones on the way.
     """
 
     strategy: StrategyConfig
@@ -84,6 +87,7 @@ class Job:
     orders: tuple[int, ...]
     quick: bool = False
     on_progress: Callable[[float], None] = lambda share: None
+    sampler: Sampler = field(default_factory=lambda: Sampler(0))
 
 
 class Start(ABC):
@@ -146,7 +150,8 @@ class ReplayStart(Start):
             zone = start.open(job.strategy, job.kernel)
             zone.set_weights(job.costs.weights_ps, job.costs.warm_scans)
             last = len(start.ops) // QUICK_PART if job.quick else len(start.ops)
-            result = zone.replay(start.ops[:last], record=False)
+            stops = job.sampler.stops(zone, last)
+            result = zone.replay(start.ops[:last], record=False, stops=stops)
             outcome = outcome_of(start.geometry, zone, result, job.orders)
             found.append((outcome, result.holds))
         return found

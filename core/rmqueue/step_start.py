@@ -84,7 +84,7 @@ class StepStart(Start):
             costs=job.costs,
         )
         part = QUICK_PART if job.quick else 1
-        seconds = simulation.run(job.on_progress, part)
+        seconds = simulation.run(job.on_progress, part, job.sampler)
         zone = simulation.zones[0]
         outcome = Outcome(
             ops=int(simulation.smp["events"][0]),

@@ -235,7 +235,9 @@ class Zone(ZoneView):
         slots = np.array([pfn - self._base], np.uint32)
         self._run([(FREE if cpu is None else PCP_FREE, 0, 0, c)], slots)
 
-    def replay(self, ops: Any, record: bool = True) -> ReplayResult:
+    def replay(
+        self, ops: Any, record: bool = True, stops: runner.Stops = runner.NO_STOPS
+    ) -> ReplayResult:
         """Run a whole op stream in one jitted call.
 
         Slots keep their pages until the next replay.
@@ -246,6 +248,8 @@ class Zone(ZoneView):
             See `rmqueue.ops`.
         record : bool
             Keep the result of each operation.
+        stops : runner.Stops
+            Where to stop and look; the result is the same.
 
         Returns
         -------
@@ -268,7 +272,7 @@ class Zone(ZoneView):
         )
         before = {name: self._record[name].copy() for name in ("cnt", *MATRICES)}
         self._reset_holds()
-        self._jitted(stream, self._slots, buffers)
+        self._jitted(stream, self._slots, buffers, stops)
         return self._result(buffers, before)
 
     def replay_checked(self, ops: Any) -> runner.Buffers:
@@ -332,7 +336,7 @@ class Zone(ZoneView):
         self, buffers: runner.Buffers, before: Mapping[str, npt.NDArray[np.int64]]
     ) -> ReplayResult:
         added = {name: self._record[name] - before[name] for name in before}
-        first = buffers["first_misuse"]
+        first = buffers.first_misuse
         return ReplayResult(
             ops=buffers["done"],
             seconds=buffers.seconds,

@@ -141,6 +141,12 @@ class ZoneView:
         counts: npt.NDArray[np.uint32] = buffers.counts[0]
         return counts
 
+    def free_blocks(self) -> npt.NDArray[np.int64]:
+        """Free blocks of each order, all migratetypes together."""
+        orders = int(self._record["max_order"]) + 1
+        blocks: npt.NDArray[np.int64] = self._record["nr_area"][:orders].copy()
+        return blocks
+
     @property
     def counters(self) -> dict[str, int]:
         """Work counted since boot, by name (SEMANTICS 14)."""
@@ -242,10 +248,15 @@ class ZoneView:
         return np.array(pages, np.int64)
 
     def _jitted(
-        self, ops: Ops, slots: npt.NDArray[np.uint32], buffers: runner.Buffers
+        self,
+        ops: Ops,
+        slots: npt.NDArray[np.uint32],
+        buffers: runner.Buffers,
+        stops: runner.Stops = runner.NO_STOPS,
     ) -> None:
+        fallback = self._bound.fallback
         with self.asked():
-            runner.run_ops(self._storage, self._bound.fallback, ops, slots, buffers)
+            runner.run_ops(self._storage, fallback, ops, slots, buffers, stops)
 
 
 def named_counts(counts: npt.NDArray[np.int64]) -> dict[str, int]:

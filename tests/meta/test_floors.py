@@ -32,7 +32,7 @@ FLOORS = {
     "trace.columns trace.lookahead trace.merge trace.survey",
     12: "config cost experiment_file measures metrics ops record_about record_child "
     "request runner storage trace.requests trace_source",
-    13: "binding faults record restore trace.twin zone zone_view",
+    13: "binding faults record restore samples trace.twin zone zone_view",
     14: "experiment outcomes runs sensitivity simulation start step_start testing "
     "testing.bookkeeping testing.checklist testing.conformance testing.golden "
     "testing.model_checks testing.plugin_checks testing.speed testing.strategy_checks "
