@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from rmqueue.errors import PluginError, RmqueueError, UsageError
-from rmqueue.experiment import Experiment, experiment_path
+from rmqueue.experiment import Experiment
 from rmqueue.experiment_file import Variation, parts_of
+from rmqueue.experiment_source import experiment_path
 from rmqueue.output import check_writable, write_whole
 from rmqueue.registry import Registry, default_registry
 from rmqueue.report import rich_table, text

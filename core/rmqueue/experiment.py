@@ -25,10 +25,12 @@ from rmqueue.experiment_file import (
     Variation,
     load_experiment,
 )
+from rmqueue.experiment_source import another_recording, experiment_path
 from rmqueue.outcomes import largest, total
 from rmqueue.registry import Registry, default_registry
 from rmqueue.results import Comparison, Row
 from rmqueue.runs import (
+    Measured,
     Progress,
     Run,
     chosen,
@@ -37,6 +39,7 @@ from rmqueue.runs import (
     in_threads,
     native_kernel,
 )
+from rmqueue.samples import Sampler
 from rmqueue.start import (
     Job,
     RecordingStart,
@@ -183,7 +186,7 @@ class Experiment:
         def one(run: Run) -> Row:
             if on_run:
                 on_run(run)
-            return self._row(run, on_progress)
+            return self.measured(run, on_progress).row
 
         runs = self.runs()
         firsts = first_alike(runs)
@@ -313,7 +316,14 @@ class Experiment:
                     f"order of the zone, {highest}"
                 )
 
-    def _row(self, run: Run, on_progress: Progress) -> Row:
+    def measured(
+        self,
+        run: Run,
+        on_progress: Progress = lambda run, share: None,
+        sampler: Sampler | None = None,
+    ) -> Measured:
+        """Do one run; see `rows` and `rmqueue.samples.Sampler`."""
+        sampler = sampler or Sampler(0)
         job = Job(
             strategy=run.strategy,
             kernel=run.kernel,
@@ -322,19 +332,22 @@ class Experiment:
             orders=self.config.unusable_orders,
             quick=self.quick,
             on_progress=lambda share: on_progress(run, share),
+            sampler=sampler,
         )
         parts = self.start.outcomes(job)
         zones = tuple(outcome for outcome, _ in parts)
-        return Row(
+        holds = merged_holds(holds for _, holds in parts)
+        row = Row(
             label=run.label,
             strategy=run.strategy.name,
             params=run.strategy.params,
             kernel=run.kernel,
             seed=run.seed,
             machine=self._machine_of(run.strategy),
-            total=total(zones, merged_holds(holds for _, holds in parts)),
+            total=total(zones, holds),
             zones=zones,
         )
+        return Measured(row, holds, tuple(sampler.samples))
 
     def _provenance(self) -> dict[str, Any]:
         kinds = [("strategy", entry.name) for entry in self.strategies]
@@ -362,30 +375,3 @@ class Experiment:
                 for seed in self.seeds
             },
         }
-
-
-def another_recording(config: ExperimentConfig, recording: Path) -> dict[str, Any]:
-    """Return what changes in an experiment that replays another recording.
-
-    Raises
-    ------
-    UsageError
-        The experiment replays none.
-    """
-    if config.recording is None:
-        raise UsageError(
-            f"--recording: {config.name} is an experiment of a workload: name one that "
-            "replays a recording, like 'real', or none"
-        )
-    path = recording.absolute()
-    return {"name": path.name, "description": "", "recording": str(path)}
-
-
-def experiment_path(name_or_path: str | Path, registry: Registry) -> Path:
-    """Path of an experiment: whatever ends in ``.toml`` or holds a slash is one."""
-    path = Path(name_or_path)
-    if isinstance(name_or_path, Path):
-        return path
-    if path.suffix != ".toml" and "/" not in name_or_path:
-        return registry.experiment(name_or_path).path
-    return path

@@ -9,9 +9,11 @@ from typing import TypeAlias
 
 from rmqueue.errors import UsageError
 from rmqueue.experiment_file import StrategyEntry
+from rmqueue.measures import HoldStats
 from rmqueue.mm.jit import ENABLED
 from rmqueue.mm.profile import PROFILES
 from rmqueue.results import Row
+from rmqueue.samples import Sample
 from rmqueue.types import Strategy
 
 #: Told which run has done what share of its work.
@@ -26,6 +28,25 @@ class Run:
     strategy: StrategyEntry
     kernel: str
     seed: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What came of one run: the row of a table, all its holds, and how it went.
+
+    Attributes
+    ----------
+    row : Row
+        What tables show.
+    holds : HoldStats
+        Lock holds of all zones together.
+    samples : tuple of Sample
+        What a `Sampler` saw.
+    """
+
+    row: Row
+    holds: HoldStats
+    samples: tuple[Sample, ...]
 
 
 def first_alike(runs: tuple[Run, ...]) -> list[Run]:

@@ -33,8 +33,9 @@ FLOORS = {
     12: "config cost experiment_file measures metrics ops record_about record_child "
     "request runner storage trace.requests trace_source",
     13: "binding faults record restore samples trace.twin zone zone_view",
-    14: "experiment outcomes runs sensitivity simulation start step_start testing "
-    "testing.bookkeeping testing.checklist testing.conformance testing.golden "
+    14: "experiment experiment_source outcomes runs sensitivity simulation start "
+    "step_start study study.kept testing testing.bookkeeping testing.checklist "
+    "testing.conformance testing.golden "
     "testing.model_checks testing.plugin_checks testing.speed testing.strategy_checks "
     "testing.streams testing.trials trace.pcp_follow trace.pcp_law trace.plan "
     "trace.predict trace.ending trace.free_run trace.resync trace.verdict",

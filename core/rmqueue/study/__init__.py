@@ -1,0 +1,1 @@
+"""Studies: many runs of experiments, kept, and looked at together."""
