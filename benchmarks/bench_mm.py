@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from benchmarks.choice import QUICK
+
 try:
     from rmqueue import Zone, ZoneConfig
     from rmqueue.storage import ZoneStorage
@@ -16,9 +18,9 @@ TIB = 1 << 28  # [pages]
 class Open:
     """A zone of 1 GiB, 64 GiB or 1 TiB."""
 
-    params = (TIB >> 10, TIB >> 4, TIB)
+    params = (TIB >> 10,) if QUICK else (TIB >> 10, TIB >> 4, TIB)
     param_names = ("pages",)
-    timeout = 300
+    timeout, version = 300, "1"
 
     def setup(self, pages: int) -> None:
         if ZoneConfig is None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 
-from benchmarks.compare_yardstick import rmqueue_seconds, yardstick_seconds
+from benchmarks.choice import QUICK
+from benchmarks.compare_yardstick import STRATEGY, VARIANT, ratio_to_yardstick
 from benchmarks.streams import NAMES, binary, load
+
+STREAMS = ("pcp8big",) if QUICK else NAMES
 
 
 class Replay:
     """Thread CPU time of a replay on a zone whose set-up is done [s]."""
 
-    params = NAMES
+    params = STREAMS
     param_names = ("stream",)
     timer = staticmethod(time.thread_time)
-    number, warmup_time, timeout = 1, 0, 300
+    number, warmup_time, timeout, version = 1, 0, 300, "1"
 
     def setup(self, name: str) -> None:
         stream = load(name)
@@ -28,24 +30,17 @@ class Replay:
 class AgainstC:
     """Time of rmqueue, which counts the kernel's work, by that of C."""
 
-    params = NAMES
+    params = STREAMS
     param_names = ("stream",)
-    unit, timeout = "ratio", 300
+    unit, timeout, version = "ratio", 300, "1"
 
     def setup(self, name: str) -> None:
-        self.stream = load(name)
         binary()
-        rmqueue_seconds(self.stream, 1)
+        self.stream = load(name)
+        self.stream.zone()  # compile
 
     def track_ratio(self, name: str) -> float:
-        return self.ratio()
+        return ratio_to_yardstick(self.stream, STRATEGY, VARIANT)
 
     def track_ratio_counted(self, name: str) -> float:
-        return self.ratio("--counted")
-
-    def ratio(self, *options: str) -> float:
-        laps = []
-        for _ in range(5):
-            ours = rmqueue_seconds(self.stream, 3)
-            laps.append(ours / yardstick_seconds(self.stream, 3, *options))
-        return statistics.median(laps)
+        return ratio_to_yardstick(self.stream, STRATEGY, VARIANT, "--counted")

@@ -1,9 +1,11 @@
-"""The multi-CPU loop: bare, and under the two published regressions."""
+"""How fast the multi-CPU loop is: bare, and under a published regression."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
+
+from benchmarks.choice import QUICK
 
 try:
     from rmqueue.config import ZoneConfig
@@ -21,7 +23,7 @@ else:
     HAVE_SMP = True
 
 #: Steps of the bare loop, and pages of a reading node [pages].
-STEPS, READ = 4_000_000, 4_000_000
+STEPS, READ = (40_000, 40_000) if QUICK else (4_000_000, 4_000_000)
 #: An eighth of one of LKP's nodes.
 EIGHTH = {"pages": 1_572_864, "cpus": 57, "min_free_kbytes": 4224}
 
@@ -91,10 +93,10 @@ def reading(variant: str, pages: int) -> Simulation:
 class Loop:
     """The bare loop: who is next, its step, and its place in the tournament."""
 
-    params = (16, 56, 224)
+    params = (16,) if QUICK else (16, 56, 224)
     param_names = ("cpus",)
     timer = staticmethod(time.thread_time)
-    number, warmup_time, timeout = 1, 0, 300
+    number, warmup_time, timeout, version = 1, 0, 300, "1"
 
     def setup(self, cpus: int) -> None:
         if not HAVE_SMP:
@@ -116,9 +118,9 @@ Loop.track_events_per_second.unit = "1/s"  # type: ignore[attr-defined]
 class Read:
     """lru-file-mmap-read on an eighth of a node of LKP's server."""
 
-    params = ("hygiene", "smallest", "remembered")
+    params = ("remembered",) if QUICK else ("hygiene", "smallest", "remembered")
     param_names = ("variant",)
-    unit, timeout = "ns", 300
+    unit, timeout, version = "ns", 300, "1"
 
     def setup(self, variant: str) -> None:
         if not HAVE_SMP:
@@ -128,32 +130,3 @@ class Read:
 
     def track_ns_per_page(self, variant: str) -> float:
         return self.simulation.run() / READ * 1e9
-
-
-class WorstRefill:
-    """imx7d-dd: what the simulation counts of the most expensive refill."""
-
-    params = ("greedy", "hygiene", "smallest", "remembered", "latest")
-    param_names = ("variant",)
-    timeout = 300
-
-    def setup_cache(self) -> dict[str, dict[str, float]]:
-        found: dict[str, dict[str, float]] = {}
-        for variant in VARIANTS if HAVE_SMP else ():
-            simulation = simulation_of("imx7d-dd", "imx7d-sdb", variant, {})
-            simulation.run()
-            found[variant] = dict(simulation.workload.measures(simulation))
-        return found
-
-    def setup(self, found: dict[str, Any], variant: str) -> None:
-        if variant not in found:
-            raise NotImplementedError("no multi-CPU loop in this version")
-
-    def track_worst_ms(self, found: dict[str, Any], variant: str) -> float:
-        return float(found[variant]["worst_refill_ms"])
-
-    def track_worst_scans(self, found: dict[str, Any], variant: str) -> float:
-        return float(found[variant]["worst_refill_scan_block"])
-
-
-WorstRefill.track_worst_ms.unit = "ms"  # type: ignore[attr-defined]

@@ -1,47 +1,47 @@
-"""What strategies cost on two streams: time, and what they did (never changes)."""
+"""How fast strategies are on two streams: alone, and by the time of C.
+
+The C program has the five kernels' own strategies; any other is measured by its
+reference.  What strategies do is in `bench_results`.
+"""
 
 from __future__ import annotations
 
 import time
 
-from benchmarks.streams import load
+from benchmarks.choice import QUICK, kernel_of, strategies, yardstick_variant
+from benchmarks.compare_yardstick import ratio_to_yardstick
+from benchmarks.streams import binary, load
 
-#: strategy -> kernel profile it runs on.
-STRATEGIES = {
-    "none": "6.14",
-    "greedy-steal": "6.9",
-    "claim-whole-block": "6.14",
-    "steal-smallest-buddy": "6.14",
-    "remembered-fallback": "6.14",
-    "tight-fallback": "7.3",
-}
+STREAMS = ("bulkfrag",) if QUICK else ("bulkfrag", "fallback-1G")
 
 
 class Strategies:
-    """One replay of each strategy on each stream."""
+    """Thread CPU time of one replay of each strategy on each stream [s]."""
 
-    params = (tuple(STRATEGIES), ("bulkfrag", "fallback-1G"))
+    params = (strategies(), STREAMS)
     param_names = ("strategy", "stream")
     timer = staticmethod(time.thread_time)
-    number, warmup_time, timeout = 1, 0, 300
+    number, warmup_time, timeout, version = 1, 0, 300, "1"
 
     def setup(self, strategy: str, name: str) -> None:
-        stream = load(name, STRATEGIES[strategy])
+        stream = load(name, kernel_of(strategy))
         self.ops, self.zone = stream.ops, stream.zone(strategy)
 
     def time_replay(self, strategy: str, name: str) -> None:
         self.zone.replay(self.ops, record=False)
 
-    def track_pages_served(self, strategy: str, name: str) -> float:
-        result = self.zone.replay(self.ops, record=False)
-        return result.served / result.asked
 
-    def track_pages_scanned(self, strategy: str, name: str) -> int:
-        return self.zone.replay(self.ops, record=False).counters["scan_page"]
+class AgainstC:
+    """Time of each strategy by that of C on the same stream, in turns."""
 
-    def track_lists_looked_at(self, strategy: str, name: str) -> int:
-        return self.zone.replay(self.ops, record=False).counters["head"]
+    params = (strategies(), STREAMS)
+    param_names = ("strategy", "stream")
+    unit, timeout, version = "ratio", 300, "1"
 
-    def track_pages_polluted(self, strategy: str, name: str) -> int:
-        fallbacks = self.zone.replay(self.ops, record=False).fallbacks
-        return int(fallbacks.pollute.sum())
+    def setup(self, strategy: str, name: str) -> None:
+        binary()
+        self.stream = load(name, kernel_of(strategy))
+        self.stream.zone(strategy)  # compile
+
+    def track_ratio(self, strategy: str, name: str) -> float:
+        return ratio_to_yardstick(self.stream, strategy, yardstick_variant(strategy))

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.choice import QUICK
+
 try:
     from rmqueue.registry import default_registry
     from rmqueue.trace.columns import write_columns
@@ -34,7 +36,7 @@ PREFIX = re.compile(
     rb"(?P<event>\w+): "
 )
 #: Copies of the built-in recording: 24 MB of text each.
-COPIES = 4
+COPIES = 1 if QUICK else 4
 
 
 def text_of(form: str) -> bytes:
@@ -74,10 +76,10 @@ def speed(work: Callable[[bytes], int], text: bytes) -> float:
 class Text:
     """Text of each form; the first reading, which compiles, is not timed."""
 
-    params = tuple(FORMS)
+    params = tuple(FORMS)[:1] if QUICK else tuple(FORMS)
     param_names = ("form",)
     timer = staticmethod(time.process_time)
-    number, warmup_time, timeout = 1, 0, 300
+    number, warmup_time, timeout, version = 1, 0, 300, "1"
 
     def setup(self, form: str) -> None:
         if not HAVE_CHUNKS:

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmarks.choice import QUICK
 from benchmarks.streams import NAMES, Stream, binary, load
 from benchmarks.yardstick.yardstick import run
 
@@ -75,20 +76,40 @@ def check_equal_work(stream: Stream) -> None:
             raise RuntimeError(f"{stream.name}: {name}: {found[name]}, C has {want}")
 
 
-def rmqueue_seconds(stream: Stream, repeat: int) -> float:
+def rmqueue_seconds(stream: Stream, repeat: int, strategy: str = STRATEGY) -> float:
     """Median thread CPU time of a replay [s]."""
     times = []
     for _ in range(repeat):
-        zone = stream.zone(STRATEGY)
+        zone = stream.zone(strategy)
         times.append(zone.replay(stream.ops, record=False).seconds)
     return statistics.median(times)
 
 
-def yardstick_seconds(stream: Stream, repeat: int, *options: str) -> float:
+def yardstick_seconds(
+    stream: Stream, repeat: int, *options: str, variant: str = VARIANT
+) -> float:
     """Median thread CPU time of a replay in C [s]."""
     words = ("--repeat", repeat, "--unchecked", *options)
-    line = run(binary(), VARIANT, stream.path, *words)
+    line = run(binary(), variant, stream.path, *words)
     return float(line["seconds_median"])
+
+
+def ratio_to_yardstick(
+    stream: Stream, strategy: str, variant: str, *options: str
+) -> float:
+    """Time of rmqueue by that of C, the median of turns of both."""
+    laps, repeat = (1, 1) if QUICK else (5, often(stream, 3))
+    ratios = []
+    for _ in range(laps):
+        ours = rmqueue_seconds(stream, repeat, strategy)
+        yardstick = yardstick_seconds(stream, repeat, *options, variant=variant)
+        ratios.append(ours / yardstick)
+    return statistics.median(ratios)
+
+
+def often(stream: Stream, repeat: int) -> int:
+    """Replays a turn: of short streams as many as make half a million operations."""
+    return max(repeat, min(50, 500_000 // max(len(stream.ops), 1)))
 
 
 def race(stream: Stream, rounds: int, repeat: int) -> Race:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.choice import QUICK
 from benchmarks.yardstick.yardstick import GOLDEN, HERE, convert, read_trace
 
 try:
@@ -34,6 +36,8 @@ GENERATED = {
 }
 GOLDEN_NAMES = ("bulkfrag", "pcp8big")
 NAMES = (*GENERATED, *GOLDEN_NAMES)
+#: Operations of a generated stream.
+NR_OPS = 100_000 if QUICK else 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,16 +71,17 @@ def binary(name: str = "yardstick-16") -> Path:
     Raises
     ------
     NotImplementedError
-        There is no C compiler.
+        There is no C compiler: asv skips the benchmark, and shows `n/a`.
     """
     if not (shutil.which("make") and shutil.which("gcc")):
+        print("skipped: the yardstick needs make and gcc", file=sys.stderr)
         raise NotImplementedError("the yardstick needs make and gcc")
     subprocess.run(["make", "-s", name], cwd=HERE, check=True)
     return HERE / name
 
 
 @functools.cache
-def trace_file(name: str, seed: int = 1, nr_ops: int = 1_000_000) -> Path:
+def trace_file(name: str, seed: int = 1, nr_ops: int = NR_OPS) -> Path:
     """Make the trace file of a stream, unless it is there."""
     path = TRACES / f"{name}-{seed}-{nr_ops}.bin"
     source = HERE / "yardstick.c"
@@ -94,7 +99,7 @@ def trace_file(name: str, seed: int = 1, nr_ops: int = 1_000_000) -> Path:
 
 
 @functools.cache
-def load(name: str, kernel: str = "6.14", nr_ops: int = 1_000_000) -> Stream:
+def load(name: str, kernel: str = "6.14", nr_ops: int = NR_OPS) -> Stream:
     """Return a stream, ready for rmqueue.
 
     Raises
