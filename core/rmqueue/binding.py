@@ -6,6 +6,7 @@ import enum
 import errno
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
@@ -177,14 +178,15 @@ def compiled(strategy: Strategy, state: np.dtype[Any]) -> Fallback:
         ) from error
 
 
+@lru_cache(256)
 def wrong_with(
     function: Callable[..., Any], state: np.dtype[Any], parameters: tuple[str, ...]
-) -> list[str]:
+) -> tuple[str, ...]:
     """Say what is wrong with one function of a strategy; nothing if all is well."""
     if is_compiled(function):
-        return mistakes(function, state, parameters)
+        return tuple(mistakes(function, state, parameters))
     name = getattr(function, "__name__", repr(function))
-    return [
+    return (
         f"its function {name!r} is not decorated: put @jit of rmqueue.mm.jit above it, "
-        "or @strategy(jit=False) of rmqueue to let it stay Python"
-    ]
+        "or @strategy(jit=False) of rmqueue to let it stay Python",
+    )

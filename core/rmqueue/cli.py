@@ -24,6 +24,7 @@ from rmqueue.errors import RmqueueError, UsageError
 from rmqueue.new_command import new
 from rmqueue.plugin_option import PluginFiles, load_plugin_files
 from rmqueue.record_command import record
+from rmqueue.study.run_command import run as run_study
 from rmqueue.trace_command import app as trace_app
 
 #: Exit statuses beside those of `rmqueue.errors`: an error of ours, Ctrl-C.
@@ -216,6 +217,7 @@ def verify(
 
 app.command()(new)
 app.command()(check)
+app.command("run")(run_study)
 # what follows COMMAND belongs to it, with or without the dashes before
 app.command(context_settings={"allow_interspersed_args": False})(record)
 

@@ -11,11 +11,11 @@ import platform
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rmqueue.binding import check_pair
 from rmqueue.config import ZoneConfig
 from rmqueue.cost import Costs, costs_of, merged_holds
 from rmqueue.errors import ConfigError, UnknownNameError, UsageError
@@ -34,10 +34,11 @@ from rmqueue.runs import (
     Progress,
     Run,
     chosen,
+    completed,
     extended,
     first_alike,
     in_threads,
-    native_kernel,
+    workload_params,
 )
 from rmqueue.samples import Sampler
 from rmqueue.start import (
@@ -50,6 +51,9 @@ from rmqueue.start import (
 from rmqueue.step_start import StepStart
 from rmqueue.types import StepWorkload
 from rmqueue.validation import validated
+
+#: Versions of distributions; looking one up parses all that it says of itself.
+version_of = cache(version)
 
 
 class Experiment:
@@ -95,7 +99,8 @@ class Experiment:
         """Find everything that is named, and check that it fits together."""
         config = self.config
         self.strategies = tuple(
-            self._checked(index, entry) for index, entry in enumerate(config.strategies)
+            completed(config, index, self.source, self.registry)
+            for index in range(len(config.strategies))
         )
         self.costs = {entry.heading: self._costs(entry) for entry in self.strategies}
         self.start = self._start()
@@ -236,7 +241,7 @@ class Experiment:
             unusable_orders=self.config.unusable_orders,
             rows=rows,
             recorded=None if self.quick else self.start.recorded(),
-            provenance=self._provenance(),
+            provenance=self.provenance(*dict.fromkeys(row.seed for row in rows)),
             notes=(
                 *self.config.notes,
                 *([self.start.quick_note()] if self.quick else []),
@@ -258,21 +263,6 @@ class Experiment:
         own = "own costs" if self.config.weights_ps else ""
         return ", ".join(filter(None, (entry.machine or self.config.machine, own)))
 
-    def _checked(self, index: int, entry: StrategyEntry) -> StrategyEntry:
-        """Complete a strategy's parameters and kernel, and refuse impossible ones."""
-        strategy = self.registry.strategy(entry.name)
-        where = f"strategies[{index}]"
-        params = validated(
-            strategy.parameters, entry.params, self.source, f"{where}.params"
-        )
-        kernel = entry.kernel or self.config.fixed_kernel or native_kernel(strategy)
-        try:
-            check_pair(strategy, kernel)
-        except UsageError as error:
-            raise UsageError(f"{self.source}: {where}.kernel: {error}") from None
-        update = {"params": params.model_dump(), "kernel": kernel}
-        return entry.model_copy(update=update)
-
     def _start(self) -> Start:
         if self.config.recording is not None:
             path = self.base / self.config.recording
@@ -283,9 +273,7 @@ class Experiment:
         if chosen_workload is None:  # the model's validators see to it
             raise ConfigError(f"{self.source}: give a recording, or zone and workload")
         workload = self.registry.workload(chosen_workload.name)
-        params = validated(
-            workload.parameters, chosen_workload.params, self.source, "workload.params"
-        )
+        params = workload_params(workload, chosen_workload, self.source)
         zone = self._zone()
         if isinstance(workload, StepWorkload):
             machine = self.config.machine
@@ -349,17 +337,18 @@ class Experiment:
         )
         return Measured(row, holds, tuple(sampler.samples))
 
-    def _provenance(self) -> dict[str, Any]:
+    def provenance(self, *seeds: int | None) -> dict[str, Any]:
+        """Say what makes the results of these seeds: versions, plugins, input."""
         kinds = [("strategy", entry.name) for entry in self.strategies]
         machines = {entry.machine or self.config.machine for entry in self.strategies}
         kinds += [("machine", name) for name in sorted(filter(None, machines))]
         if self.config.workload:
             kinds.append(("workload", self.config.workload.name))
         return {
-            "rmqueue": version("rmqueue"),
+            "rmqueue": version_of("rmqueue"),
             "python": platform.python_version(),
-            "numpy": version("numpy"),
-            "numba": version("numba"),
+            "numpy": version_of("numpy"),
+            "numba": version_of("numba"),
             "plugins": {
                 f"{kind} {name}": str(self.registry.find(kind, name).provenance)
                 for kind, name in kinds
@@ -372,6 +361,6 @@ class Experiment:
             "config": self.config.model_dump(mode="json"),
             "input_sha256": {
                 "recording" if seed is None else f"seed {seed}": self.start.digest(seed)
-                for seed in self.seeds
+                for seed in seeds
             },
         }

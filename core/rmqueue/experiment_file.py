@@ -28,7 +28,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationInfo, field_validator
 
 from rmqueue.config import Model, StrategyConfig, ZoneConfig, check_kernel
-from rmqueue.errors import ConfigError
+from rmqueue.errors import ConfigError, UsageError
 from rmqueue.validation import validated
 
 #: Cost [ps] of a unit of a work counter: at most a millisecond.
@@ -252,7 +252,10 @@ def load_experiment(path: Path) -> ExperimentConfig:
         It cannot be read, is not TOML, or says something wrong; the message names the
         file and the field.
     """
-    return validated(ExperimentConfig, read_toml(path), str(path))
+    values = read_toml(path)
+    if "sweep" in values or "keep" in values:
+        raise UsageError(f"{path}: is a study: rmqueue run {path}")
+    return validated(ExperimentConfig, values, str(path))
 
 
 def parts_of(path: Path) -> tuple[Path, ...]:

@@ -7,14 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from pydantic import BaseModel
+
+from rmqueue.binding import check_pair
 from rmqueue.errors import UsageError
-from rmqueue.experiment_file import StrategyEntry
+from rmqueue.experiment_file import ExperimentConfig, StrategyEntry, WorkloadConfig
 from rmqueue.measures import HoldStats
 from rmqueue.mm.jit import ENABLED
 from rmqueue.mm.profile import PROFILES
+from rmqueue.registry import Registry
 from rmqueue.results import Row
 from rmqueue.samples import Sample
-from rmqueue.types import Strategy
+from rmqueue.types import StepWorkload, Strategy, Workload
+from rmqueue.validation import validated
 
 #: Told which run has done what share of its work.
 Progress: TypeAlias = "Callable[[Run, float], None]"
@@ -47,6 +52,35 @@ class Measured:
     row: Row
     holds: HoldStats
     samples: tuple[Sample, ...]
+
+
+def completed(
+    config: ExperimentConfig, index: int, source: str, registry: Registry
+) -> StrategyEntry:
+    """Complete parameters and kernel of a strategy, and refuse impossible ones.
+
+    Raises
+    ------
+    UsageError
+        It does not exist, has no such parameters, or cannot run on its kernel.
+    """
+    entry, where = config.strategies[index], f"strategies[{index}]"
+    strategy = registry.strategy(entry.name)
+    params = validated(strategy.parameters, entry.params, source, f"{where}.params")
+    kernel = entry.kernel or config.fixed_kernel or native_kernel(strategy)
+    try:
+        check_pair(strategy, kernel)
+    except UsageError as error:
+        raise UsageError(f"{source}: {where}.kernel: {error}") from None
+    update = {"params": params.model_dump(), "kernel": kernel}
+    return entry.model_copy(update=update)
+
+
+def workload_params(
+    workload: Workload | StepWorkload, wanted: WorkloadConfig, source: str
+) -> BaseModel:
+    """Check the parameters of a workload."""
+    return validated(workload.parameters, wanted.params, source, "workload.params")
 
 
 def first_alike(runs: tuple[Run, ...]) -> list[Run]:

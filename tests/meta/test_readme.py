@@ -81,6 +81,10 @@ def test_programs(block: Block, folder: Path) -> None:
 @pytest.mark.parametrize("block", of("toml", README), ids=where)
 def test_experiment_files(block: Block, folder: Path) -> None:
     assert block.file, "name the file in a comment on the first line"
+    if "[[sweep]]" in block.body:
+        planned = rmqueue(f"rmqueue run --dry-run {block.file}", folder)
+        assert "runs, to be kept in" in planned
+        return
     assert "worst hold" in rmqueue(f"rmqueue compare --quiet {block.file}", folder)
 
 

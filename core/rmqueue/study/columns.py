@@ -1,0 +1,179 @@
+"""A run as columns of a Parquet file, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from rmqueue.export import FALLING_BACK, hold_fields, pair_fields
+from rmqueue.grid import FALLBACKS
+from rmqueue.results import Holds, Matrix, Outcome, Row
+from rmqueue.samples import Sample
+from rmqueue.study.kept import KeptRun
+
+#: Type of the column that holds how a run went: a list of these.
+SAMPLE = pa.struct(
+    [
+        ("zone", pa.string()),
+        ("done", pa.float64()),
+        ("ops", pa.int64()),
+        ("time_s", pa.float64()),
+        ("free_blocks", pa.list_(pa.int64())),
+        ("free_pages", pa.list_(pa.int64())),
+        ("claims", pa.int64()),
+        ("steals", pa.int64()),
+        ("polluted", pa.int64()),
+        ("claim_tries", pa.int64()),
+        ("worst_hold_ps", pa.int64()),
+        ("types", pa.binary()),
+        ("used", pa.binary()),
+        ("mixed", pa.binary()),
+    ]
+)
+#: Columns that are there in every file, before those of the run's own figures.
+FIXED = {
+    "run": pa.string(),
+    "strategy_name": pa.string(),
+    "params": pa.string(),
+    "kernel": pa.string(),
+    "machine": pa.string(),
+    "seed": pa.int64(),
+    "started": pa.string(),
+    "wall_seconds": pa.float64(),
+}
+#: Columns from which a run is made again.
+WHOLE = {
+    "histogram": pa.list_(pa.int64()),
+    "samples": pa.list_(SAMPLE),
+    "point": pa.string(),
+    "row": pa.string(),
+    "provenance": pa.string(),
+}
+
+
+def table_of(run: KeptRun) -> pa.Table:
+    """One row: what can be queried as columns, and everything else."""
+    row = run.row
+    values: dict[str, Any] = {
+        "run": run.key,
+        "strategy_name": row.strategy,
+        "params": json.dumps(dict(row.params)),
+        "kernel": row.kernel,
+        "machine": row.machine,
+        "seed": row.seed,
+        "started": run.started,
+        "wall_seconds": run.wall_seconds,
+    }
+    types: dict[str, Any] = dict(FIXED)
+    for name, value in (*varied(run.point), *figures(row.total)):
+        values[name], types[name] = value, type_of(value)
+    values |= {
+        "histogram": run.histogram.tolist(),
+        "samples": [vars(sample) for sample in run.samples],
+        "point": json.dumps(dict(run.point)),
+        "row": json.dumps(asdict(row)),
+        "provenance": json.dumps(run.provenance, default=asdict),
+    }
+    schema = pa.schema([*types.items(), *WHOLE.items()])
+    return pa.Table.from_pylist([values], schema)
+
+
+def varied(point: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Columns of what a study varies; numbers are all floats, so that files agree."""
+    for path, value in point.items():
+        plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+        yield path, float(value) if plain else str(value)
+
+
+def figures(outcome: Outcome) -> Iterator[tuple[str, Any]]:
+    """Columns of what was measured, named as the CSV names them."""
+    for name in ("ops", "seconds", "asked", "served", "pages", "free_pages"):
+        yield name, getattr(outcome, name)
+    for kind in FALLBACKS:
+        yield from pair_fields(kind, getattr(outcome, kind), other_pairs(outcome))
+    for counter, count in outcome.counters.items():
+        yield f"work_{counter}", count
+    yield from hold_fields(outcome)
+    for order, value in outcome.unusable.items():
+        yield f"unusable_order_{order}", value
+    for order, value in outcome.fragmentation.items():
+        yield f"fragmentation_order_{order}", value
+    yield "pageblocks", outcome.pageblocks
+    yield "mixed_pageblocks", outcome.mixed_pageblocks
+    yield "impossible_ops", sum(outcome.misuse.values())
+    for name, measured in outcome.measures.items():
+        yield f"measure_{name}", float(measured)
+
+
+def other_pairs(outcome: Outcome) -> tuple[tuple[str, str], ...]:
+    """Type pairs with HIGHATOMIC and CMA in a fixed order, those that occurred."""
+    from rmqueue.metrics import pairs
+
+    found = {
+        (asked, taken)
+        for kind in FALLBACKS
+        for asked, taken, _ in pairs(getattr(outcome, kind))
+        if not {asked, taken} <= set(FALLING_BACK) or asked == taken
+    }
+    return tuple(sorted(found))
+
+
+def type_of(value: Any) -> Any:
+    """Arrow's type of a figure."""
+    if isinstance(value, str):
+        return pa.string()
+    return pa.float64() if isinstance(value, float) else pa.int64()
+
+
+def run_from(values: Mapping[str, Any], experiment: str) -> KeptRun:
+    """Make a run of the columns of its file."""
+    return KeptRun(
+        key=values["run"],
+        experiment=experiment,
+        point=json.loads(values["point"]),
+        row=row_from(json.loads(values["row"])),
+        histogram=np.array(values["histogram"], np.int64),
+        samples=tuple(sample_from(one) for one in values["samples"] or ()),
+        provenance=json.loads(values["provenance"]),
+        started=values["started"],
+        wall_seconds=values["wall_seconds"],
+    )
+
+
+def sample_from(values: Mapping[str, Any]) -> Sample:
+    """Make a sample of a struct."""
+    lists = {name: tuple(values[name]) for name in ("free_blocks", "free_pages")}
+    return Sample(**{**values, **lists})
+
+
+def row_from(values: Mapping[str, Any]) -> Row:
+    """Make the row of a table of its JSON."""
+    return Row(
+        **{
+            **values,
+            "total": outcome_from(values["total"]),
+            "zones": tuple(outcome_from(zone) for zone in values["zones"]),
+        }
+    )
+
+
+def outcome_from(values: Mapping[str, Any]) -> Outcome:
+    """Make an outcome of its JSON, where keys are texts and tuples are lists."""
+    known = {field.name for field in fields(Outcome)}
+    changed = {name: value for name, value in values.items() if name in known}
+    for name in ("claim", "steal", "pollute"):
+        changed[name] = matrix_from(values[name])
+    for name in ("unusable", "fragmentation"):
+        changed[name] = {int(order): index for order, index in values[name].items()}
+    changed["holds"] = Holds(**values["holds"])
+    return Outcome(**changed)
+
+
+def matrix_from(rows: list[list[int]]) -> Matrix:
+    """Make a matrix of lists."""
+    return tuple(tuple(row) for row in rows)

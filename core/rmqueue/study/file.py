@@ -1,0 +1,123 @@
+"""The study file: an experiment file with sweeps, and what is kept of each run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from rmqueue.config import Model
+from rmqueue.errors import ConfigError
+from rmqueue.experiment_file import ExperimentConfig, parts_of, read_toml
+from rmqueue.samples import MOST_CELLS
+from rmqueue.study.design import Point, Range, Sweep, crossed, with_point
+from rmqueue.validation import validated
+
+
+class Keep(Model):
+    """What is kept of each run beside its row."""
+
+    samples: int = Field(
+        default=32,
+        ge=0,
+        le=10_000,
+        description="Looks at the zones on the way [looks].",
+    )
+    cells: int = Field(
+        default=MOST_CELLS,
+        ge=1,
+        le=1 << 16,
+        description="Cells of the map of pageblocks, at the most [cells].",
+    )
+
+
+class StudyTables(Model):
+    """What a study file says beside the experiment."""
+
+    sweep: tuple[Sweep, ...] = Field(
+        default=(), description="What is varied, crossed with each other [tables]."
+    )
+    keep: Keep = Field(default=Keep(), description="What is kept of each run [table].")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An experiment at one point of a study.
+
+    Attributes
+    ----------
+    config : ExperimentConfig
+        The experiment.
+    values : mapping of str to object
+        What makes it: `config` before it was checked, as TOML has it.
+    point : Point
+        What is varied, by dotted field.
+    base : Path
+        Folder that a recording is relative to.
+    source : str
+        What messages call it.
+    keep : Keep
+        What is kept of its runs.
+    """
+
+    config: ExperimentConfig
+    values: dict[str, Any]
+    point: Point
+    base: Path
+    source: str
+    keep: Keep
+
+
+def variants(path: Path) -> Iterator[Variant]:
+    """Read a study file, an experiment file or a suite; yield its experiments.
+
+    Raises
+    ------
+    ConfigError
+        One of the files is wrong; the message names file, point and field.
+    """
+    for part in parts_of(path):
+        yield from variants_of(part)
+
+
+def variants_of(path: Path) -> Iterator[Variant]:
+    """Experiments of one file, in the order of its points."""
+    values = read_toml(path)
+    own = {name: values.pop(name) for name in ("sweep", "keep") if name in values}
+    tables = validated(StudyTables, own, str(path))
+    values["seeds"] = seeds_of(values.get("seeds", [1]), str(path))
+    try:
+        points = list(crossed(tables.sweep))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: sweep: {error}") from None
+    for point in points:
+        source = f"{path} at {in_words(point)}" if point else str(path)
+        try:
+            changed = with_point(values, point)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: sweep: {error}") from None
+        changed["seeds"] = seeds_of(changed["seeds"], source)
+        config = validated(ExperimentConfig, changed, source)
+        yield Variant(config, changed, point, path.parent, source, tables.keep)
+
+
+def seeds_of(given: Any, source: str) -> Any:
+    """Seeds as a list: a list as it is, one number, or a range of numbers."""
+    if isinstance(given, dict):
+        whole = {"count": int(given.get("to", 0)) - int(given.get("from", 0)) + 1}
+        return validated(Range, {**whole, **given}, source, "seeds").values()
+    return [given] if isinstance(given, int) else given
+
+
+def in_words(point: Point) -> str:
+    """Say a point in words.
+
+    Examples
+    --------
+    >>> in_words({"zone.cpus": 8, "machine": "generic"})
+    'zone.cpus = 8, machine = generic'
+    """
+    return ", ".join(f"{path} = {value}" for path, value in point.items())

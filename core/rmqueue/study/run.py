@@ -1,0 +1,134 @@
+"""Run a study: what ``rmqueue run`` does."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rmqueue.errors import RmqueueError, UsageError
+from rmqueue.experiment_source import experiment_path
+from rmqueue.registry import default_registry
+from rmqueue.study.dataset import MANIFEST, Place
+from rmqueue.study.file import variants
+from rmqueue.study.progress import Shown, Silence
+from rmqueue.study.schedule import SHARE_OF_MEMORY, Limits, free_memory, run_tasks
+from rmqueue.study.study import failures, manifest_of
+from rmqueue.study.task import Task, tasks_of
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command line asks for.
+
+    Attributes
+    ----------
+    study : str
+        A built-in experiment, or a TOML file.
+    folder : Path or None
+        Where the runs are kept; None: a folder here, named after the study.
+    dry_run, resume, quick, quiet : bool
+        Show what would run; run only what is missing; do only a part of each run; show
+        no progress.
+    jobs : int or None
+        Runs at once; None: as many as there are CPUs [runs].
+    memory : float or None
+        Memory that runs may take together; None: most of what is free [GiB].
+    plugins : tuple of Path
+        Plugin files.
+    """
+
+    study: str
+    folder: Path | None = None
+    dry_run: bool = False
+    resume: bool = False
+    quick: bool = False
+    quiet: bool = False
+    jobs: int | None = None
+    memory: float | None = None
+    plugins: tuple[Path, ...] = ()
+
+
+class FailedRunsError(RmqueueError):
+    """Some runs of a study failed; the others are kept."""
+
+
+def run(wanted: Wanted) -> None:
+    """Run a study, or say what would be run.
+
+    Raises
+    ------
+    RmqueueError
+        Something is wrong with the study, or some of its runs failed.
+    """
+    path = experiment_path(wanted.study, default_registry())
+    tasks = tasks_of(variants(path), wanted.quick)
+    folder = wanted.folder or Path(f"{path.stem}.study")
+    place = Place(folder)
+    there = place.keys() if wanted.resume else set()
+    if not wanted.resume and not wanted.dry_run and (folder / MANIFEST).exists():
+        raise UsageError(
+            f"{folder}: a study is kept there already: --resume runs what is missing "
+            "of it, -o FOLDER keeps this one elsewhere"
+        )
+    missing = [task for task in tasks if task.key not in there]
+    limits = limits_of(wanted)
+    if wanted.dry_run:
+        sys.stdout.write(plan_text(tasks, missing, folder))
+        return
+    place.write_manifest(manifest_of(path.stem, str(path), tasks, {}))
+    with progress(wanted.quiet, missing) as shown:
+        run_tasks(missing, folder, limits, shown.tell)
+    failed = failures(shown.dones)
+    place.write_manifest(manifest_of(path.stem, str(path), tasks, failed))
+    report(tasks, missing, failed, folder)
+
+
+def limits_of(wanted: Wanted) -> Limits:
+    """Return what runs may take of this machine."""
+    if wanted.memory is None:
+        memory = int(free_memory() * SHARE_OF_MEMORY)
+    else:
+        memory = int(wanted.memory * (1 << 30))
+    return Limits(wanted.jobs or os.cpu_count() or 1, memory, wanted.plugins)
+
+
+def progress(quiet: bool, tasks: list[Task]) -> AbstractContextManager[Any]:
+    """Show progress on stderr, if anybody watches."""
+    if quiet or not sys.stderr.isatty():
+        return Silence()
+    return Shown(tasks)
+
+
+def plan_text(tasks: list[Task], missing: list[Task], folder: Path) -> str:
+    """Say what would run: a line for each run."""
+    lines = [f"{task.words}  ({task.need_bytes >> 20:,} MiB)" for task in missing]
+    there = len(tasks) - len(missing)
+    lines.append(f"{len(missing):,} of {len(tasks):,} runs, to be kept in {folder}")
+    if there:
+        lines.append(f"{there:,} are there already")
+    return "\n".join(lines) + "\n"
+
+
+def report(
+    tasks: list[Task], missing: list[Task], failed: dict[str, str], folder: Path
+) -> None:
+    """Say what came of it, on stdout; failures are an error.
+
+    Raises
+    ------
+    FailedRunsError
+        Some failed.
+    """
+    done = len(missing) - len(failed)
+    there = len(tasks) - len(missing)
+    already = f", {there:,} were there" if there else ""
+    print(f"{done:,} of {len(tasks):,} runs done{already}: kept in {folder}")
+    if failed:
+        words = {task.key: task.words for task in tasks}
+        said = [f"{words[key]}: {why}" for key, why in failed.items()]
+        rest = f"{len(failed):,} of {len(missing):,} runs failed; --resume tries again"
+        raise FailedRunsError("\n".join([*said[:20], rest]))

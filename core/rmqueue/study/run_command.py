@@ -1,0 +1,73 @@
+"""``rmqueue run``: a study, kept run by run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rmqueue.plugin_option import PluginFiles, load_plugin_files
+
+
+def run(
+    study: Annotated[
+        str, typer.Argument(help="A study or experiment file, or a built-in one.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Where runs are kept; NAME.study here by default.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would run, and run nothing.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Run only what is missing in the folder.")
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", min=1, help="Runs at once; one a CPU by default."),
+    ] = None,
+    memory: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01, help="GiB that runs may take together; most of what is free."
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Do a quarter of each run, with one seed.")
+    ] = False,
+    plugin: PluginFiles = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show no progress.")
+    ] = False,
+) -> None:
+    """Run a study: every strategy, seed and value of what it varies.
+
+    Each run is kept as soon as it is done; --resume goes on after an interruption.
+    """
+    from rmqueue.study.need import need_parquet
+
+    need_parquet()
+    from rmqueue.study.run import Wanted
+    from rmqueue.study.run import run as run_study
+
+    load_plugin_files(plugin)
+    run_study(
+        Wanted(
+            study=study,
+            folder=output,
+            dry_run=dry_run,
+            resume=resume,
+            quick=quick,
+            quiet=quiet,
+            jobs=jobs,
+            memory=memory,
+            plugins=tuple(plugin or ()),
+        )
+    )

@@ -1,0 +1,347 @@
+"""Studies that are run and kept: nothing is lost, nothing is done twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.dataset as pads
+import pytest
+
+from rmqueue.errors import OutputError, UsageError
+from rmqueue.experiment import Experiment
+from rmqueue.export import as_json
+from rmqueue.mm.jit import ENABLED
+from rmqueue.registry import default_registry
+from rmqueue.report import text
+from rmqueue.study.dataset import Place
+from rmqueue.study.file import variants
+from rmqueue.study.run import Wanted, run
+from rmqueue.study.schedule import Batch, Limits, Pool, batches, run_tasks
+from rmqueue.study.study import read_study
+from rmqueue.study.task import Task, tasks_of
+from rmqueue.study.work import Done, work
+from tests.unit.test_study_design import BASE, study
+
+SWEEP = '[[sweep]]\nover = { "zone.pages" = [2048, 4096] }\n[keep]\nsamples = 4\n'
+
+
+def kept(folder: Path, more: str = "", **wanted: Any) -> Path:
+    """Run a study and say where it is kept."""
+    path, out = study(folder, more), folder / "kept"
+    run(Wanted(str(path), folder=out, quiet=True, **wanted))
+    return out
+
+
+def timeless(values: Any) -> Any:
+    """Values without times, which differ from run to run."""
+    if isinstance(values, dict):
+        kept = {k: v for k, v in values.items() if k not in ("seconds", "where")}
+        return {k: timeless(v) for k, v in kept.items()}
+    return [timeless(v) for v in values] if isinstance(values, list) else values
+
+
+def test_what_is_kept_is_what_compare_prints(tmp_path: Path) -> None:
+    found = read_study(kept(tmp_path, jobs=1))
+    assert list(found.comparisons) == [("small", "")]
+    table = found.comparisons[("small", "")]
+    compared = Experiment.load(tmp_path / "small.toml").compare()
+    assert timeless(json.loads(as_json(table))) == timeless(
+        json.loads(as_json(compared))
+    )
+    numbers = [
+        [line for line in text(one).splitlines() if not line.startswith("time [")]
+        for one in (table, compared)
+    ]
+    assert numbers[0] == numbers[1]
+    assert (found.missing, found.failed) == (0, {})
+
+
+def test_a_run_comes_back_as_it_was(tmp_path: Path) -> None:
+    task = tasks_of(variants(study(tmp_path, SWEEP)))[0]
+    place = Place(tmp_path / "kept")
+    assert not work(task, place.root).failed
+    (one,) = place.runs()
+    again = Place(tmp_path / "again")
+    again.write(one)
+    (two,) = again.runs()
+    assert asdict(two.row) == asdict(one.row)
+    assert np.array_equal(two.histogram, one.histogram)
+    assert [vars(s) for s in two.samples] == [vars(s) for s in one.samples]
+    assert two.point == one.point == {"zone.pages": 2048}
+    assert two.provenance == one.provenance
+    assert one.row.total.holds.count == one.histogram.sum()
+    assert [sample.done for sample in one.samples] == pytest.approx(
+        [0.25, 0.5, 0.75, 1]
+    )
+    assert one.provenance["where"]["cpus"] == os.cpu_count()
+
+
+def test_points_have_tables_of_their_own(tmp_path: Path) -> None:
+    more = SWEEP + '[[sweep]]\nover = { "strategies.capped.params.batches" = [1, 2] }\n'
+    found = read_study(kept(tmp_path, more, jobs=2))
+    assert len(found.runs) == 2 * (2 + 2 * 2)
+    assert len(found.comparisons) == 4
+    for (name, point), table in found.comparisons.items():
+        assert name == "small"
+        assert "zone.pages = " in point
+        assert Counter(row.label for row in table.rows) == {
+            "remembered-fallback": 2,
+            "capped": 2,
+        }
+
+
+def test_it_is_open_to_others(tmp_path: Path) -> None:
+    """As it lies, by the columns of its partitions."""
+    found = pads.dataset(
+        kept(tmp_path, SWEEP, jobs=1), partitioning="hive", exclude_invalid_files=True
+    ).to_table(columns=["experiment", "strategy", "seed", "zone.pages", "work_lock"])
+    rows = found.to_pylist()
+    assert len(rows) == 8
+    assert {row["strategy"] for row in rows} == {"remembered-fallback", "capped"}
+    assert {row["zone.pages"] for row in rows} == {2048.0, 4096.0}
+    assert all(row["work_lock"] > 0 for row in rows)
+
+
+def test_resume_runs_what_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = kept(tmp_path, jobs=1)
+    with pytest.raises(UsageError, match="is kept there already: --resume"):
+        kept(tmp_path)
+    files = Place(folder).files()
+    times = {path: path.stat().st_mtime_ns for path in files[1:]}
+    files[0].unlink()
+    capsys.readouterr()
+    kept(tmp_path, resume=True, dry_run=True)
+    planned = capsys.readouterr().out.splitlines()
+    assert planned[-2:] == [
+        f"1 of 4 runs, to be kept in {folder}",
+        "3 are there already",
+    ]
+    assert not files[0].exists()
+    kept(tmp_path, resume=True)
+    assert "1 of 4 runs done, 3 were there" in capsys.readouterr().out
+    assert files[0].exists()
+    assert {path: path.stat().st_mtime_ns for path in files[1:]} == times
+
+
+def test_a_run_that_fails_is_said_and_tried_again(tmp_path: Path) -> None:
+    base = BASE.replace('"mix"', '"moody"')
+    plugin = tmp_path / "moody.py"
+    plugin.write_text(
+        "from pathlib import Path\n"
+        "from rmqueue.hookspecs import hookimpl\n"
+        "from rmqueue.types import NoParameters, Workload\n"
+        "from pydantic import create_model\n\n"
+        "MODEL = create_model('M', __base__=NoParameters, operations=(int, 1))\n\n"
+        "def build(zone, params, seed):\n"
+        f"    if seed == 2 and not Path({str(tmp_path / 'well')!r}).exists():\n"
+        "        raise OSError('bad mood')\n"
+        "    return [(1, 0, slot, 0) for slot in range(params.operations)]\n\n"
+        "@hookimpl\ndef rmqueue_workloads():\n"
+        "    return [Workload('moody', 'Fails.', MODEL, build)]\n"
+    )
+    path = study(tmp_path, base=base)
+    words = [
+        *(sys.executable, "-m", "rmqueue.cli", "run", str(path), "-o", "kept"),
+        *("--plugin", str(plugin), "--quiet"),
+    ]
+    first = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert first.returncode == 1
+    assert first.stdout == "2 of 4 runs done: kept in kept\n"
+    lines = first.stderr.splitlines()
+    assert lines[-1] == "rmqueue: 2 of 4 runs failed; --resume tries again"
+    failure = "small: capped, seed 2: workload 'moody' failed: OSError: bad mood"
+    assert f"rmqueue: {failure}" in lines
+    found = read_study(tmp_path / "kept")
+    assert (len(found.runs), found.missing, len(found.failed)) == (2, 2, 2)
+    (tmp_path / "well").touch()
+    again = subprocess.run(
+        [*words, "--resume"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (again.returncode, again.stderr) == (0, "")
+    found = read_study(tmp_path / "kept")
+    assert (len(found.runs), found.missing, found.failed) == (4, 0, {})
+
+
+@pytest.mark.skipif(not ENABLED, reason="what is killed is another process, jitted")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_kill_9_loses_at_most_the_runs_in_flight(tmp_path: Path, jobs: int) -> None:
+    path = study(tmp_path, SWEEP, BASE.replace("[1, 2]", "{ from = 1, to = 40 }"))
+    words = [sys.executable, "-m", "rmqueue.cli", "run", str(path), "-o", "kept", "-q"]
+    place = Place(tmp_path / "kept")
+    running = subprocess.Popen(
+        [*words, "--jobs", str(jobs)], cwd=tmp_path, start_new_session=True
+    )
+    try:
+        while len(place.files()) < 20:
+            assert running.poll() is None
+            time.sleep(0.01)
+        before = place.keys()
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+    there = place.keys()
+    assert before <= there
+    assert len(list(place.runs())) == len(there) < 160  # each is whole
+    done = subprocess.run(
+        [*words, "--resume"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert (
+        f"{160 - len(there)} of 160 runs done, {len(there)} were there" in done.stdout
+    )
+    found = read_study(tmp_path / "kept")
+    assert (len(found.runs), found.missing) == (160, 0)
+
+
+def test_keys_are_the_same_in_every_process(tmp_path: Path) -> None:
+    path = study(tmp_path)
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from rmqueue.study.file import variants\n"
+        "from rmqueue.study.task import tasks_of\n"
+        "print([t.key for t in tasks_of(variants(Path(sys.argv[1])))])"
+    )
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", program, str(path)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert printed == {f"{[t.key for t in tasks_of(variants(path))]}\n"}
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    folder = kept(tmp_path, jobs=1)
+    path = Place(folder).files()[0]
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(OutputError, match="remove it, and run the study again"):
+        read_study(folder)
+
+
+def test_what_is_no_study(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no study is kept there"):
+        read_study(tmp_path)
+    (tmp_path / "study.json").write_text("{")
+    with pytest.raises(UsageError, match=r"study\.json: cannot be read"):
+        read_study(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("")
+    with pytest.raises(OutputError, match="cannot be made"):
+        kept(tmp_path)
+
+
+def test_compare_sends_a_study_to_run(tmp_path: Path) -> None:
+    path = study(tmp_path, SWEEP)
+    with pytest.raises(UsageError, match=f"rmqueue run {path}"):
+        Experiment.load(path)
+
+
+# The schedule ------------------------------------------------------------------------
+
+
+def tasks(folder: Path, more: str = SWEEP) -> list[Task]:
+    return tasks_of(variants(study(folder, more)))
+
+
+def test_seeds_share_a_process_and_zones_do_not(tmp_path: Path) -> None:
+    one = tasks(tmp_path, "")
+    processes, parts = batches(one, Limits(4, 1 << 40))
+    assert processes == 0  # threads of this process
+    assert all(part.threads == 4 for part in parts)
+    processes, parts = batches(tasks(tmp_path), Limits(2, 1 << 40))
+    assert processes == 2
+    assert all(part.threads == 1 for part in parts)
+    assert all(len({task.config for task in part.tasks}) == 1 for part in parts)
+
+
+def test_memory_is_never_overcommitted(tmp_path: Path) -> None:
+    need = tasks(tmp_path, "")[0].need_bytes
+    _, parts = batches(tasks(tmp_path, ""), Limits(4, need * 2))
+    assert all(part.threads == 2 for part in parts)
+    assert all(part.need_bytes <= need * 2 for part in parts)
+    _, parts = batches(tasks(tmp_path, ""), Limits(4, need // 2))
+    assert all(part.threads == 1 for part in parts)  # too large: alone
+
+
+def test_a_batch_waits_for_memory(tmp_path: Path) -> None:
+    task = replace(tasks(tmp_path)[0], need_bytes=600)
+    pool = Pool(3, tmp_path, Limits(3, 1000), lambda what, about: None)
+    assert pool._fits(Batch([replace(task, need_bytes=9000)], 1))
+    pool.running[None] = Batch([task], 1)  # type: ignore[index]
+    assert not pool._fits(Batch([task], 1))
+    assert pool._fits(Batch([replace(task, need_bytes=400)], 1))
+
+
+def kill_once(path: Path) -> None:
+    """Die like a process that the system kills; only the first time."""
+    if not path.exists():
+        if path.parent.exists():
+            path.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+DEADLY = """\
+from pathlib import Path
+
+from pydantic import create_model
+
+from rmqueue.hookspecs import hookimpl
+from rmqueue.types import NoParameters, Workload
+from tests.unit.test_study import kill_once
+
+MODEL = create_model("M", __base__=NoParameters, operations=(int, 1))
+
+
+def build(zone, params, seed):
+    if zone.pages == 2048 and seed == 2:
+        kill_once(Path("MARK"))
+    return [(1, 0, slot, 0) for slot in range(9)]
+
+
+@hookimpl
+def rmqueue_workloads():
+    return [Workload("NAME", "Kills.", MODEL, build)]
+"""
+
+
+@pytest.mark.skipif(not ENABLED, reason="workers are jitted")
+@pytest.mark.parametrize("name", ["deadly-once", "deadly-always"])
+def test_a_worker_that_is_killed(tmp_path: Path, name: str) -> None:
+    """Its runs are done by another one; if that dies too, they are given up."""
+    mark = tmp_path / ("mark" if name == "deadly-once" else "no/folder/mark")
+    plugin = tmp_path / "deadly.py"
+    plugin.write_text(DEADLY.replace("MARK", str(mark)).replace("NAME", name))
+    default_registry().add_file(plugin)
+    wanted = tasks_of(
+        variants(study(tmp_path, SWEEP, BASE.replace('"mix"', f'"{name}"')))
+    )
+    dones: list[Done] = []
+    run_tasks(
+        wanted,
+        tmp_path / "kept",
+        Limits(2, 1 << 40, (plugin,)),
+        lambda what, about: dones.append(about) if what == "done" else None,
+    )
+    assert {done.key for done in dones} == {task.key for task in wanted}
+    failed = [done for done in dones if done.failed]
+    assert bool(failed) == (name == "deadly-always")
+    assert all("was killed, twice" in done.words for done in failed)
+    assert len(Place(tmp_path / "kept").files()) == len(wanted) - len(failed)
