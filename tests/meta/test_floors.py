@@ -14,7 +14,7 @@ from tests.meta.sources import core_modules, imports, python_files, shown, tree
 
 #: Modules of rmqueue by floor; `.` is the facade.
 FLOORS = {
-    0: "mm mm.jit mm.linking mm.crossing mm.plain mm.profile mm.steps",
+    0: "mm mm.crossing mm.jit mm.linking mm.plain mm.profile mm.steps",
     1: "mm.mmzone mm.queue mm.random mm.run mm.vmstat",
     2: "mm.free_list mm.hold mm.watermark",
     3: "mm.buddy mm.pageblock",
@@ -23,28 +23,29 @@ FLOORS = {
     6: "mm.pcp",
     7: "mm.boot mm.check mm.check_lists mm.check_pages mm.checkpoint mm.pageset "
     "mm.replay mm.surgery",
-    8: "mm.follow mm.population mm.reclaim mm.smp mm.strategy mm.direct",
+    8: "mm.direct mm.follow mm.population mm.reclaim mm.smp mm.strategy",
     9: "errors mm.free_run procfs results trace trace.chunks trace.compaction "
     "trace.events trace.records types",
     10: "diagnosis hookspecs output plugin_file record_settings record_wakeups "
     "trace.score trace.takes tracefs validation",
     11: "loader plugin_option record_drain record_scan record_script registry "
     "trace.columns trace.lookahead trace.merge trace.survey",
-    12: "config cost experiment_file measures metrics ops record_about record_child "
-    "request runner storage trace.requests trace_source",
+    12: "config cost experiment_file measures metrics ops record_about "
+    "record_child request runner storage trace.requests trace_source",
     13: "binding faults record restore samples trace.twin zone zone_view",
     14: "experiment experiment_source outcomes runs sensitivity simulation start "
-    "step_start study study.design study.file study.kept "
-    "study.need study.task testing testing.bookkeeping testing.checklist "
-    "testing.conformance testing.golden "
-    "testing.model_checks testing.plugin_checks testing.speed testing.strategy_checks "
-    "testing.streams testing.trials trace.pcp_follow trace.pcp_law trace.plan "
-    "trace.predict trace.ending trace.free_run trace.resync trace.verdict",
-    15: "study.columns study.dataset study.progress study.run study.run_command "
-    "study.schedule study.study study.work check check_command compare export grid "
-    "listing new new_command progress record_command report statistics_report trace.statistics "
-    "trace_command "
-    "trace_import trace_report validate validate_report verify",
+    "step_start study study.design study.file study.kept study.need "
+    "study.task testing testing.bookkeeping testing.checklist "
+    "testing.conformance testing.golden testing.model_checks "
+    "testing.plugin_checks testing.speed testing.strategy_checks "
+    "testing.streams testing.trials trace.ending trace.free_run "
+    "trace.pcp_follow trace.pcp_law trace.plan trace.predict trace.resync "
+    "trace.verdict",
+    15: "check check_command compare export grid listing new new_command "
+    "progress record_command report statistics_report study.columns "
+    "study.dataset study.progress study.run study.run_command study.schedule "
+    "study.study study.work trace.statistics trace_command trace_import "
+    "trace_report validate validate_report verify",
     16: ". cli",
 }
 FLOOR_OF = {
