@@ -24,6 +24,7 @@ from rmqueue.errors import RmqueueError, UsageError
 from rmqueue.new_command import new
 from rmqueue.plugin_option import PluginFiles, load_plugin_files
 from rmqueue.record_command import record
+from rmqueue.study.results_command import results
 from rmqueue.study.run_command import run as run_study
 from rmqueue.trace_command import app as trace_app
 
@@ -106,6 +107,10 @@ def compare(
         typer.Option("--sensitivity", help="Change one parameter at a time instead."),
     ] = False,
     plugin: PluginFiles = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Say what differs from a kept study."),
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show no progress.")
     ] = False,
@@ -133,6 +138,7 @@ def compare(
         sensitivity=sensitivity,
         quiet=quiet,
         recording=recording,
+        against=against,
     )
     try:
         run(wanted)
@@ -218,6 +224,7 @@ def verify(
 app.command()(new)
 app.command()(check)
 app.command("run")(run_study)
+app.command()(results)
 # what follows COMMAND belongs to it, with or without the dashes before
 app.command(context_settings={"allow_interspersed_args": False})(record)
 

@@ -48,6 +48,8 @@ class Wanted:
         Show no progress.
     recording : Path or None
         Replay this instead of the experiment's recording.
+    against : Path or None
+        A kept study; say what differs from it.
     """
 
     experiment: str
@@ -59,6 +61,7 @@ class Wanted:
     sensitivity: bool = False
     quiet: bool = False
     recording: Path | None = None
+    against: Path | None = None
 
 
 class Progress(Protocol):
@@ -121,6 +124,8 @@ def run(wanted: Wanted, registry: Registry | None = None) -> list[Comparison]:
     for _, file in reporters:
         if file != STDOUT:
             check_writable(Path(file))
+    if wanted.against is not None:
+        check_against(wanted.against, [file for _, file in reporters])
     parts = parts_of(experiment_path(wanted.experiment, registry))
     if len(parts) > 1 and reporters:
         names = ", ".join(part.stem for part in parts)
@@ -159,7 +164,29 @@ def run_part(
         sys.stdout.write(sensitivity_text(experiment, rows))
         return experiment.comparison(())
     deliver(comparison, reporters, default)
+    if wanted.against is not None:
+        from rmqueue.study.against import against
+
+        sys.stdout.write(f"\n{against(comparison, wanted.against)}")
     return comparison
+
+
+def check_against(folder: Path, files: list[str]) -> None:
+    """Refuse a study that is not there, before anything runs.
+
+    Raises
+    ------
+    UsageError
+        It is not, or stdout is for something else.
+    """
+    from rmqueue.study.need import need_parquet
+
+    need_parquet()
+    from rmqueue.study.dataset import Place
+
+    if STDOUT in files:
+        raise UsageError("--against prints to stdout: give the report a file")
+    Place(folder).manifest()
 
 
 def followed(experiment: Experiment, shown: Progress) -> Iterator[Row]:

@@ -42,8 +42,9 @@ FLOORS = {
     "trace.pcp_follow trace.pcp_law trace.plan trace.predict trace.resync "
     "trace.verdict",
     15: "check check_command compare export grid listing new new_command "
-    "progress record_command report statistics_report study.columns "
-    "study.dataset study.progress study.run study.run_command study.schedule "
+    "progress record_command report statistics_report study.against "
+    "study.columns study.dataset study.progress study.results "
+    "study.results_command study.run study.run_command study.schedule "
     "study.study study.work trace.statistics trace_command trace_import "
     "trace_report validate validate_report verify",
     16: ". cli",

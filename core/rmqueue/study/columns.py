@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from rmqueue.export import FALLING_BACK, hold_fields, pair_fields
+from rmqueue.export import hold_fields, pair_fields
 from rmqueue.grid import FALLBACKS
+from rmqueue.mm.vmstat import ALL_COUNTERS
 from rmqueue.results import Holds, Matrix, Outcome, Row
 from rmqueue.samples import Sample
 from rmqueue.study.kept import KeptRun
@@ -46,11 +47,14 @@ FIXED = {
     "started": pa.string(),
     "wall_seconds": pa.float64(),
 }
+#: Types of what a study varies; numbers are all floats, so that files agree.
+KINDS = {"number": pa.float64(), "text": pa.string()}
 #: Columns from which a run is made again.
 WHOLE = {
     "histogram": pa.list_(pa.int64()),
     "samples": pa.list_(SAMPLE),
     "point": pa.string(),
+    "varied": pa.string(),
     "row": pa.string(),
     "provenance": pa.string(),
 }
@@ -70,12 +74,17 @@ def table_of(run: KeptRun) -> pa.Table:
         "wall_seconds": run.wall_seconds,
     }
     types: dict[str, Any] = dict(FIXED)
-    for name, value in (*varied(run.point), *figures(row.total)):
+    for name, value in figures(row.total):
         values[name], types[name] = value, type_of(value)
+    for name, kind in run.varied.items():
+        value = run.point.get(name)
+        as_text = value is not None and kind == "text"
+        values[name], types[name] = str(value) if as_text else value, KINDS[kind]
     values |= {
         "histogram": run.histogram.tolist(),
         "samples": [vars(sample) for sample in run.samples],
         "point": json.dumps(dict(run.point)),
+        "varied": json.dumps(dict(run.varied)),
         "row": json.dumps(asdict(row)),
         "provenance": json.dumps(run.provenance, default=asdict),
     }
@@ -83,21 +92,18 @@ def table_of(run: KeptRun) -> pa.Table:
     return pa.Table.from_pylist([values], schema)
 
 
-def varied(point: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Columns of what a study varies; numbers are all floats, so that files agree."""
-    for path, value in point.items():
-        plain = isinstance(value, (int, float)) and not isinstance(value, bool)
-        yield path, float(value) if plain else str(value)
-
-
 def figures(outcome: Outcome) -> Iterator[tuple[str, Any]]:
-    """Columns of what was measured, named as the CSV names them."""
+    """Columns of what was measured, named as the CSV names them.
+
+    All runs of an experiment have the same: type pairs with HIGHATOMIC and CMA are only
+    in the matrices of the row.
+    """
     for name in ("ops", "seconds", "asked", "served", "pages", "free_pages"):
         yield name, getattr(outcome, name)
     for kind in FALLBACKS:
-        yield from pair_fields(kind, getattr(outcome, kind), other_pairs(outcome))
-    for counter, count in outcome.counters.items():
-        yield f"work_{counter}", count
+        yield from pair_fields(kind, getattr(outcome, kind), ())
+    for counter in ALL_COUNTERS:
+        yield f"work_{counter}", outcome.counters.get(counter, 0)
     yield from hold_fields(outcome)
     for order, value in outcome.unusable.items():
         yield f"unusable_order_{order}", value
@@ -110,23 +116,8 @@ def figures(outcome: Outcome) -> Iterator[tuple[str, Any]]:
         yield f"measure_{name}", float(measured)
 
 
-def other_pairs(outcome: Outcome) -> tuple[tuple[str, str], ...]:
-    """Type pairs with HIGHATOMIC and CMA in a fixed order, those that occurred."""
-    from rmqueue.metrics import pairs
-
-    found = {
-        (asked, taken)
-        for kind in FALLBACKS
-        for asked, taken, _ in pairs(getattr(outcome, kind))
-        if not {asked, taken} <= set(FALLING_BACK) or asked == taken
-    }
-    return tuple(sorted(found))
-
-
-def type_of(value: Any) -> Any:
+def type_of(value: float) -> Any:
     """Arrow's type of a figure."""
-    if isinstance(value, str):
-        return pa.string()
     return pa.float64() if isinstance(value, float) else pa.int64()
 
 
@@ -136,6 +127,7 @@ def run_from(values: Mapping[str, Any], experiment: str) -> KeptRun:
         key=values["run"],
         experiment=experiment,
         point=json.loads(values["point"]),
+        varied=json.loads(values["varied"]),
         row=row_from(json.loads(values["row"])),
         histogram=np.array(values["histogram"], np.int64),
         samples=tuple(sample_from(one) for one in values["samples"] or ()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,9 @@ class KeptRun:
         Name of the experiment.
     point : mapping of str to object
         What the study varies, by dotted field: the values of this run.
+    varied : mapping of str to str
+        All that the study varies, and whether as ``"number"`` or ``"text"``; what does
+        not concern this run is not in `point`.
     row : Row
         What tables show.
     histogram : ndarray of int64
@@ -48,6 +51,7 @@ class KeptRun:
     provenance: Mapping[str, Any]
     started: str
     wall_seconds: float
+    varied: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

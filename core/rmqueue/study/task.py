@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,8 @@ class Task:
         Seed; None: there is none to vary.
     point : str
         What the study varies of this run, as JSON, by dotted field.
+    varied : str
+        All that the study varies, as JSON, and whether as number or text.
     keep : Keep
         What is kept of it.
     quick : bool
@@ -66,6 +68,7 @@ class Task:
     label: str
     seed: int | None
     point: str
+    varied: str
     keep: Keep
     quick: bool
     need_bytes: int
@@ -89,11 +92,17 @@ def tasks_of(variants: Iterator[Variant], quick: bool = False) -> list[Task]:
         A strategy, workload or machine is not there.
     """
     found: dict[str, Task] = {}
+    varied: dict[str, str] = {}
     for variant in variants:
         check_names(variant.config, variant.source)
+        for path, value in variant.point.items():
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if varied.setdefault(path, "number") == "number" and not is_number:
+                varied[path] = "text"
         for task in tasks_at(variant, quick):
             found.setdefault(task.key, task)
-    return list(found.values())
+    words = json.dumps(varied)
+    return [replace(task, varied=words) for task in found.values()]
 
 
 def tasks_at(variant: Variant, quick: bool) -> Iterator[Task]:
@@ -132,6 +141,7 @@ def tasks_at(variant: Variant, quick: bool) -> Iterator[Task]:
                 label=entry.heading,
                 seed=seed,
                 point=json.dumps(point),
+                varied="{}",
                 keep=variant.keep,
                 quick=quick,
                 need_bytes=need,

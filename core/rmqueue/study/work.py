@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -75,6 +76,7 @@ def work(task: Task, root: Path, on_share: Shares = lambda key, share: None) -> 
             key=task.key,
             experiment=task.experiment,
             point=point_of(task),
+            varied=json.loads(task.varied),
             row=measured.row,
             histogram=measured.holds.histogram,
             samples=measured.samples,
