@@ -14,9 +14,9 @@ from rmqueue.testing.plugin_checks import (
     MACHINE_CHECKS,
     READER_CHECKS,
     REPORTER_CHECKS,
-    WORKLOAD_CHECKS,
 )
 from rmqueue.testing.strategy_checks import STRATEGY_CHECKS
+from rmqueue.testing.workload_checks import WORKLOAD_CHECKS
 
 CHECKS = {
     "strategy": STRATEGY_CHECKS,
@@ -67,14 +67,15 @@ def checked(entry: Entry, registry: Registry) -> Iterator[str]:
     subject = Subject(entry.kind, entry.record, registry, str(entry.provenance))
     print(f"{entry.kind} {entry.name}: {subject.given}")
     failed, said = 0, set[str]()
-    for check in CHECKS[entry.kind]:
+    checks = [c for c in CHECKS[entry.kind] if c.is_about(entry.record)]
+    for check in checks:
         result = perform(check, subject)
         failed += result.failed
         print(line_of(result, again=result.message in said), flush=True)
         said.add(result.message)
     sys.stdout.flush()
     if failed:
-        yield f"{subject.name}: {failed} of {len(CHECKS[entry.kind])} checks failed"
+        yield f"{subject.name}: {failed} of {len(checks)} checks failed"
 
 
 def line_of(result: Result, again: bool = False) -> str:

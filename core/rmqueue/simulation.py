@@ -76,7 +76,7 @@ class Simulation:
         costs: Costs,
         nodes: int = 1,
     ) -> None:
-        self.workload, self.params = workload, params
+        self.workload, self.params, self._begun = workload, params, False
         self.zones = tuple(Zone(zone, strategy) for _ in range(nodes))
         for one in self.zones:
             one.set_weights(costs.weights_ps, costs.warm_scans)
@@ -186,9 +186,8 @@ class Simulation:
         """
         wanted = max(1, self.workload.pages(self.params) * len(self.nodes) // part)
         skipped = self.workload.skip_pages(self.params) * len(self.nodes) // part
-        self._advance(self._start, events=1)
+        self._begin()
         begin = time.thread_time()
-        self._forget()
         if skipped:
             self._until(skipped, on_progress, wanted)
             self._forget()
@@ -204,6 +203,30 @@ class Simulation:
             events = int(self.smp["events"][0])
             sampler.look(self.zones[0], done, events, self.elapsed_ps / 1e12)
 
+    def take_steps(self, events: int) -> int:
+        """Take so many steps, after the start if nothing was done yet.
+
+        Parameters
+        ----------
+        events : int
+            Steps at most; fewer if pages or time are used up [steps].
+
+        Returns
+        -------
+        int
+            Steps taken [steps].
+
+        Raises
+        ------
+        SimulationError
+            As `run`.
+        """
+        if not self._begun:
+            self._begin()
+            self.smp["limit_pages"] = self.workload.pages(self.params)
+            self.smp["limit_ps"] = self.workload.limit_ps(self.params)
+        return self._advance(self._step, events)
+
     @property
     def elapsed_ps(self) -> int:
         """Time on the machine's clock since statistics began [ps]."""
@@ -213,6 +236,12 @@ class Simulation:
     def pages(self) -> int:
         """Pages that the workload has got since statistics began, all nodes [pages]."""
         return int(self.smp["pages"][0]) - self._pages_before
+
+    def _begin(self) -> None:
+        """Make the start, which is not measured."""
+        self._begun = True
+        self._advance(self._start, events=1)
+        self._forget()
 
     def _until(
         self, pages: int, on_progress: Callable[[float], None], wanted: int

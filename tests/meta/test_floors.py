@@ -37,8 +37,9 @@ FLOORS = {
     "step_start study study.design study.file study.kept study.need "
     "study.task testing testing.bookkeeping testing.checklist "
     "testing.conformance testing.golden testing.model_checks "
-    "testing.plugin_checks testing.speed testing.strategy_checks "
-    "testing.streams testing.trials trace.ending trace.free_run "
+    "testing.plugin_checks testing.speed testing.step_checks "
+    "testing.step_watch testing.strategy_checks testing.streams "
+    "testing.trials testing.workload_checks trace.ending trace.free_run "
     "trace.pcp_follow trace.pcp_law trace.plan trace.predict trace.resync "
     "trace.verdict",
     15: "check check_command compare export grid listing new new_command "

@@ -9,7 +9,6 @@ from pathlib import Path
 from textwrap import dedent, indent
 from typing import Any
 
-import numpy as np
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,7 +16,6 @@ from rmqueue.check import CHECKS, run
 from rmqueue.errors import PluginError, UnknownNameError, UsageError
 from rmqueue.loader import KINDS
 from rmqueue.mm.jit import ENABLED
-from rmqueue.ops import OPS_DTYPE
 from rmqueue.registry import Registry, default_registry
 from rmqueue.testing import conformance
 from rmqueue.testing.checklist import FAILED, OK, SKIPPED, Result, Subject, perform
@@ -27,7 +25,6 @@ from rmqueue.types import (
     Reporter,
     Strategy,
     TraceReader,
-    Workload,
 )
 from tests.unit.authors import module_of
 
@@ -217,40 +214,6 @@ def test_lists_that_a_kernel_does_not_have() -> None:
 
 
 # Other kinds -------------------------------------------------------------------------
-
-
-def workload(rows: Any) -> Workload:
-    def build(zone: object, parameters: object, seed: int) -> Any:
-        return rows() if callable(rows) else rows
-
-    return Workload("mine", "Mine.", NoParameters, build)
-
-
-DRAWN = np.random.default_rng(1)
-
-
-def drawn() -> Any:
-    ops = np.zeros(10, OPS_DTYPE)
-    ops["b"] = DRAWN.integers(0, 100, 10)
-    return ops
-
-
-@pytest.mark.parametrize(
-    ("rows", "check", "words"),
-    [
-        (drawn, "determinism", "two streams differ"),
-        ([[99, 0, 0, 0]], "stream", "has code [99]"),
-        ([[1, 99, 0, 0]], "stream", "operation 0 asks for what a zone"),
-        ([[2, 0, -1, 0]], "stream", "a negative number"),
-        ([], "stream", "its stream is empty"),
-        ("ops", "stream", "no op stream"),
-    ],
-)
-def test_wrong_workloads(rows: Any, check: str, words: str) -> None:
-    result = result_of("workload", workload(rows), check)
-    assert result.status == FAILED
-    assert words in result.message
-    assert f"{__file__}, line " in result.message
 
 
 @pytest.mark.parametrize(

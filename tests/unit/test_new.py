@@ -77,7 +77,7 @@ def test_all_can_be_installed_and_pass_their_tests(
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert re.search(r"^3\d passed, 1 skipped", done.stdout, re.MULTILINE)
+    assert re.search(r"^3\d passed, 6 skipped", done.stdout, re.MULTILINE)
 
 
 @pytest.mark.slow

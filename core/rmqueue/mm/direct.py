@@ -27,7 +27,7 @@ from rmqueue.mm.jit import I64, python_function, record, view_as
 from rmqueue.mm.jit import jit as compile_jit
 from rmqueue.mm.linking import BrickDispatcher
 from rmqueue.mm.mmzone import ASK_REFILL, BATCH, STOPPED, ZONE
-from rmqueue.mm.page_alloc import FALLBACK_SIGNATURE
+from rmqueue.mm.page_alloc import FALLBACK_SIGNATURE, FALLBACK_TYPE
 from rmqueue.mm.plain import PlainRecord, plain_view
 from rmqueue.mm.steps import EndlessLoopError
 from rmqueue.mm.strategy import compile_caller, strategy_digest
@@ -37,6 +37,7 @@ OURS = str(Path(__file__).parent)
 LINES_PER_STEP = 4
 #: Numba's types of what Python passes to a brick.
 _TYPES = {bool: types.boolean, float: types.float64}
+_RECORDS: dict[type[PlainRecord], Any] = {}
 
 
 class PythonStrategy:
@@ -189,14 +190,23 @@ def {{name}}({parameters}):
 
 def call_brick(brick: BrickDispatcher, *args: Any) -> Any:
     """Call compiled code from Python; records may be among its arguments."""
-    kinds = tuple(
-        record(a._dtype) if isinstance(a, PlainRecord) else _TYPES.get(type(a), I64)
-        for a in args
-    )
+    kinds = tuple(kind_of(argument) for argument in args)
     with untraced():
         call, view = entry_of(brick, kinds)
     found = call(*(a._address if isinstance(a, PlainRecord) else a for a in args))
     return found if view is None else view(found)
+
+
+def kind_of(argument: Any) -> Any:
+    """Numba's type of what Python passes; a function is a strategy."""
+    if isinstance(argument, PlainRecord):
+        layout = type(argument)
+        if layout not in _RECORDS:
+            _RECORDS[layout] = record(argument._dtype)
+        return _RECORDS[layout]
+    if callable(argument):
+        return FALLBACK_TYPE
+    return _TYPES.get(type(argument), I64)
 
 
 @functools.cache

@@ -85,11 +85,18 @@ class Check:
         What holds if it does.
     run : callable
         The check itself.
+    of : tuple of type
+        The records that it is about; none: all of its kind.
     """
 
     name: str
     words: str
     run: Callable[[Subject], str]
+    of: tuple[type, ...] = ()
+
+    def is_about(self, record: Any) -> bool:
+        """Whether it says anything of a record."""
+        return not self.of or isinstance(record, self.of)
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,9 @@ class Result:
 
 def perform(check: Check, subject: Subject) -> Result:
     """Run a check, whatever the plugin does."""
+    if not check.is_about(subject.record):
+        names = " or ".join(one.__name__ for one in check.of)
+        return Result(check, SKIPPED, f"it is not a {names}")
     try:
         return Result(check, OK, check.run(subject))
     except NotCheckedError as reason:

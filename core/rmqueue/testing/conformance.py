@@ -26,9 +26,9 @@ from rmqueue.testing.plugin_checks import (
     MACHINE_CHECKS,
     READER_CHECKS,
     REPORTER_CHECKS,
-    WORKLOAD_CHECKS,
 )
 from rmqueue.testing.strategy_checks import STRATEGY_CHECKS
+from rmqueue.testing.workload_checks import WORKLOAD_CHECKS
 from rmqueue.types import (
     Machine,
     Reporter,

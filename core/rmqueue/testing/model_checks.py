@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from rmqueue.testing.checklist import CheckError, Subject, require
+from rmqueue.testing.checklist import Check, CheckError, Subject, require
 
 #: How a description ends: a unit in brackets, and a full stop.
 UNIT = re.compile(r"\S \[[^\[\]]+\]\.$")
@@ -81,3 +81,11 @@ def bounds(info: FieldInfo) -> Iterator[Any]:
             bound = getattr(constraint, word, None)
             if bound is not None and (distance or word in ("ge", "le")):
                 yield bound + distance
+
+
+SUMMARY = Check("summary", "its summary is a sentence", summary_is_a_sentence)
+PARAMETERS = Check(
+    "parameters",
+    "its parameters are described with their units, and have defaults",
+    parameters_are_documented,
+)

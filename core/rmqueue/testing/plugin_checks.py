@@ -1,4 +1,4 @@
-"""What workloads, machines, trace readers, reporters and experiments keep to."""
+"""What machines, trace readers, reporters and experiments keep to."""
 
 from __future__ import annotations
 
@@ -14,12 +14,9 @@ import numpy as np
 
 from rmqueue.config import ZoneConfig
 from rmqueue.cost import cost_table
-from rmqueue.diagnosis import STEP_PARAMETERS, mistakes
 from rmqueue.errors import ConfigError, RmqueueError
 from rmqueue.experiment import Experiment
 from rmqueue.experiment_file import ExperimentConfig, parts_of
-from rmqueue.mm.jit import ENABLED
-from rmqueue.ops import FREE, NOP, OPERATIONS, PCP_FREE, Ops, as_ops, slots_needed
 from rmqueue.results import Comparison
 from rmqueue.testing.checklist import (
     Check,
@@ -28,98 +25,10 @@ from rmqueue.testing.checklist import (
     Subject,
     require,
 )
-from rmqueue.testing.model_checks import (
-    parameters_are_documented,
-    summary_is_a_sentence,
-)
-from rmqueue.types import StepWorkload
+from rmqueue.testing.model_checks import SUMMARY
 from rmqueue.validation import validated
-from rmqueue.zone import Zone
 
-#: The zone that workloads are tried on.
-ZONE = ZoneConfig(pages=16_384, cpus=2)
 SEEDS = (1, 2)
-#: Operations that are replayed without the JIT.
-SOME_OPS = 3000
-
-
-# Workloads ---------------------------------------------------------------------------
-
-
-def stream_of(subject: Subject, seed: int) -> Ops:
-    """Build the stream of a workload with its default parameters."""
-    record = subject.record
-    if isinstance(record, StepWorkload):
-        raise NotCheckedError("its steps run on the multi-CPU loop: it has no stream")
-    try:
-        return as_ops(record.build(ZONE, record.parameters(), seed))
-    except TypeError as error:
-        raise CheckError(
-            f"seed {seed}: what it builds is no op stream: {error}"
-        ) from None
-
-
-def streams_are_equal(subject: Subject) -> str:
-    """Build a stream twice: equal seeds give equal operations."""
-    first, again, other = (stream_of(subject, s) for s in (SEEDS[0], *SEEDS))
-    require(
-        np.array_equal(first, again),
-        f"seed {SEEDS[0]}: two streams differ: draw from "
-        "numpy.random.default_rng(seed), and from nothing else",
-    )
-    if np.array_equal(first, other):
-        return "two seeds give the same stream"
-    return ""
-
-
-def streams_are_valid(subject: Subject) -> str:
-    """Look at the operations: known codes, slots from 0, frees of what was filled."""
-    ops = stream_of(subject, SEEDS[0])
-    require(len(ops), "its stream is empty")
-    wrong = np.flatnonzero(ops["code"] >= len(OPERATIONS))
-    require(
-        not len(wrong),
-        f"operation {wrong[:1]} has code {ops['code'][wrong[:1]]}: codes go from "
-        f"{NOP} to {len(OPERATIONS) - 1}",
-    )
-    slots_needed(ops)
-    freed = ops["b"][np.isin(ops["code"], (FREE, PCP_FREE))]
-    require((freed >= 0).all(), "it frees a slot with a negative number")
-    if not ENABLED:
-        ops = ops[:SOME_OPS]
-    result = Zone(ZONE, "none", subject.registry).replay(ops, record=False)
-    require(
-        not result.misuse,
-        f"operation {result.first_misuse} asks for what a zone of {ZONE.pages} pages "
-        f"and {ZONE.cpus} CPUs does not have: {dict(result.misuse)}",
-    )
-    return f"{len(ops):,} operations, {result.asked:,} pages asked"
-
-
-def steps_are_sound(subject: Subject) -> str:
-    """Look at the steps of a workload, and at their numbers; they are not run."""
-    record = subject.record
-    if not isinstance(record, StepWorkload):
-        raise NotCheckedError("it is an op stream: it has no steps")
-    params = record.parameters()
-    numbers = dict(record.numbers(params, ZONE))
-    require(
-        all(isinstance(n, (int, np.integer)) for n in numbers.values()),
-        f"numbers() must give integers, and gives {numbers}",
-    )
-    require(
-        numbers == dict(record.numbers(params, ZONE)),
-        "numbers() gives others the next time",
-    )
-    fields = [(name, "i8") for name in numbers]
-    state = np.dtype([*fields, *record.state] or [("unused", "i8")], align=True)
-    found = [
-        word
-        for step in (record.start, record.step)
-        for word in mistakes(step, state, STEP_PARAMETERS)
-    ]
-    require(not found, "\n".join(found))
-    return "its steps were not run: name it in an experiment"
 
 
 # Machines ----------------------------------------------------------------------------
@@ -297,19 +206,6 @@ def experiments_load(subject: Subject) -> str:
     return ""
 
 
-SUMMARY = Check("summary", "its summary is a sentence", summary_is_a_sentence)
-PARAMETERS = Check(
-    "parameters",
-    "its parameters are described with their units, and have defaults",
-    parameters_are_documented,
-)
-WORKLOAD_CHECKS = (
-    SUMMARY,
-    PARAMETERS,
-    Check("determinism", "equal seeds give equal streams", streams_are_equal),
-    Check("stream", "a zone can do what it asks for", streams_are_valid),
-    Check("steps", "its steps take what they are given", steps_are_sound),
-)
 MACHINE_CHECKS = (
     SUMMARY,
     Check("costs", "its costs are those of known counters", costs_are_known),
