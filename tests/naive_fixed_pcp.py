@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 from tests.naive_lists import CMA, HIGHATOMIC, MOVABLE, RECLAIM_ACTIVE
-from tests.naive_pcp import COSTLY, SCALE_MAX, Pcp, PcpZone
+from tests.naive_pcp import COSTLY, Pcp, PcpZone
 
 
 class FixedPcp(Pcp):
@@ -72,7 +72,7 @@ class FixedPcp(Pcp):
         if may_keep < self.batch:
             return 1
         pages, most = self.batch << self.free_factor, may_keep - self.batch
-        if pages < most and self.free_factor < SCALE_MAX:
+        if pages < most and self.free_factor < self.scale_max:
             self.free_factor += 1
         return min(max(pages, self.batch), most)
 

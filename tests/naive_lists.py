@@ -46,6 +46,7 @@ class NaiveConfig:
     page_group_by_mobility_disabled: bool = False
     percpu_pagelist_high_fraction: int = 0
     reserved: tuple[tuple[int, int], ...] = ()
+    pcp_batch_scale_max: int = 5
 
 
 class NaiveLists:

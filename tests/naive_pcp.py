@@ -22,7 +22,6 @@ from tests.naive_lists import (
 
 PREV, KEEP = 1, 2
 COSTLY = 3
-SCALE_MAX = 5
 HUGE_LIST = 12
 
 
@@ -73,6 +72,7 @@ class Pcp:
         self.count = self.high = self.alloc_factor = self.free_count = 0
         self.flags = KEEP if config.pcp_free_high_batch else 0
         self.batch = self._batch_size()
+        self.scale_max = config.pcp_batch_scale_max
         least = 4 * self.batch
         low = zone.wmark_low + zone.boost_pages
         self.high_min = max(low // config.cpus, least)
@@ -147,7 +147,7 @@ class Pcp:
             self.high = high = min(high + batch, self.high_max)
         if order == 0:
             most = max(high - self.count - self.batch, self.batch)
-            if batch <= most and self.alloc_factor < SCALE_MAX:
+            if batch <= most and self.alloc_factor < self.scale_max:
                 self.alloc_factor += 1
             batch = min(batch, most)
         if batch > 1:
@@ -170,7 +170,7 @@ class Pcp:
         self.lists[index].appendleft(pfn)
         self.count += 1 << order
         free_high = self._note_order(order)
-        if self.free_count < self.batch << SCALE_MAX:
+        if self.free_count < self.batch << self.scale_max:
             self.free_count += 1 << order
         high_now = self.pcp_high(free_high)
         if self.count >= high_now:
@@ -209,7 +209,7 @@ class Pcp:
         if high == 0:
             return 0
         if free_high:
-            self.high = max(high - (self.batch << SCALE_MAX), self.high_min)
+            self.high = max(high - (self.batch << self.scale_max), self.high_min)
             return 0
         free_count = max(self.free_count, self.batch)
         if self.zone.zone_flags & RECLAIM_ACTIVE:
@@ -227,7 +227,7 @@ class Pcp:
 
     def to_free(self, high: int, free_high: bool) -> int:
         if free_high:
-            return min(self.count, self.batch << SCALE_MAX)
+            return min(self.count, self.batch << self.scale_max)
         if high < self.batch:
             return 1
         return clamp(self.free_count, self.batch, high - self.batch)
@@ -258,7 +258,7 @@ class Pcp:
         did = 0
         if self.high > self.high_min:
             self.high = max(
-                self.count - (self.batch << SCALE_MAX),
+                self.count - (self.batch << self.scale_max),
                 self.high - (self.high >> 3),
                 self.high_min,
             )
@@ -283,7 +283,7 @@ class Pcp:
         left = self.count
         while left:
             before = self.count  # an overshoot of the last flush shows only here
-            chunk = min(before, self.batch << SCALE_MAX)
+            chunk = min(before, self.batch << self.scale_max)
             if before:
                 self.flush(chunk, 0)
             left = before - chunk

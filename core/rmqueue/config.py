@@ -100,6 +100,12 @@ class ZoneConfig(Model):
         le=INT_MAX,
         description="vm.percpu_pagelist_high_fraction; 0: none [1/zone].",
     )
+    pcp_batch_scale_max: int = Field(
+        default=5,
+        ge=0,
+        le=6,
+        description="CONFIG_PCP_BATCH_SCALE_MAX, doublings of a batch [doublings].",
+    )
     pcp_free_high_batch: bool = Field(
         default=False,
         description="Per-CPU lists keep a batch of high-order frees [yes/no].",

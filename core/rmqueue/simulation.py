@@ -172,7 +172,8 @@ class Simulation:
         part : int
             Stop after one part in so many of the workload's pages.
         sampler : Sampler or None
-            Looks at the first zone on the way, at equal numbers of pages.
+            Looks at the first zone on the way, at equal numbers of pages; at equal
+            times if the workload ends by its clock.
 
         Returns
         -------
@@ -188,13 +189,20 @@ class Simulation:
         skipped = self.workload.skip_pages(self.params) * len(self.nodes) // part
         self._begin()
         begin = time.thread_time()
+        limit_ps = self.workload.limit_ps(self.params)
+        by_clock = wanted * part >= ENDLESS_PS
+        if by_clock:
+            limit_ps //= part
         if skipped:
-            self._until(skipped, on_progress, wanted)
+            self._until(skipped, limit_ps, on_progress, wanted)
             self._forget()
-        for pages in sampler.points(wanted) if sampler else ():
-            if pages > skipped and self._until(pages, on_progress, wanted):
-                self._look(sampler, pages / wanted)
-        self._until(wanted, on_progress, wanted)
+        total = limit_ps if by_clock else wanted
+        for point in sampler.points(total) if sampler else ():
+            end = (wanted, point) if by_clock else (point, limit_ps)
+            in_time = point > skipped and self._until(*end, on_progress, wanted)
+            if in_time or by_clock:
+                self._look(sampler, point / total)
+        self._until(wanted, limit_ps, on_progress, wanted)
         self._look(sampler, 1.0)
         return time.thread_time() - begin
 
@@ -244,10 +252,13 @@ class Simulation:
         self._forget()
 
     def _until(
-        self, pages: int, on_progress: Callable[[float], None], wanted: int
+        self,
+        pages: int,
+        limit_ps: int,
+        on_progress: Callable[[float], None],
+        wanted: int,
     ) -> bool:
-        """Run until so many pages were taken, or the time is over; which it was."""
-        limit_ps = self.workload.limit_ps(self.params)
+        """Run until so many pages were taken (True), or the time is over."""
         self.smp["limit_pages"], self.smp["limit_ps"] = pages, limit_ps
         while True:
             done = self._advance(self._step, SLICE_EVENTS)

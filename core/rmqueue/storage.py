@@ -124,6 +124,7 @@ class ZoneStorage:
             "cpus": config.cpus,
             "boost_factor": config.watermark_boost_factor,
             "scale_factor": config.watermark_scale_factor,
+            "batch_scale_max": config.pcp_batch_scale_max,
             "high_fraction": config.percpu_pagelist_high_fraction,
             "cma": int(config.cma),
             "cma_pageblocks": config.cma_pageblocks,

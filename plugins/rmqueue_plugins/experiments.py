@@ -10,43 +10,24 @@ from rmqueue.types import BuiltinExperiment
 DATA = Path(__file__).parent / "data"
 
 
+#: Names (the files are called so too), and what each is.
+BUILTIN = {
+    "real": "Page cache grows over holes in unmovable blocks; recorded on Linux 7.3.",
+    "synthetic": "A seeded mix of types and orders in a nearly full zone of 256 MiB.",
+    "imx7d": "Worst hold of one refill: dd on an i.MX7D board, traced and untraced.",
+    "lkp": "vm-scalability lru-file-mmap-read on one node of LKP's server.",
+    "lkp-quick": "As lkp at an eighth of the memory: a smoke test, no figures.",
+    "refill-cap": "LKP's regression, with refills of unmovable pages of one batch.",
+    "fragmentation-over-time": "A study: a day of a server, and who keeps huge pages.",
+    "batch-size": "A study: throughput and worst hold by CONFIG_PCP_BATCH_SCALE_MAX.",
+    "seed": "Both published regressions: imx7d, then lkp.",
+}
+
+
 @hookimpl
 def rmqueue_experiments() -> list[BuiltinExperiment]:
     """Register the experiments of this module."""
     return [
-        BuiltinExperiment(
-            "real",
-            "Page cache grows over holes in unmovable blocks; recorded on Linux 7.3.",
-            DATA / "real.toml",
-        ),
-        BuiltinExperiment(
-            "synthetic",
-            "A seeded mix of types and orders in a nearly full zone of 256 MiB.",
-            DATA / "synthetic.toml",
-        ),
-        BuiltinExperiment(
-            "imx7d",
-            "Worst hold of one refill: dd on an i.MX7D board, traced and untraced.",
-            DATA / "imx7d.toml",
-        ),
-        BuiltinExperiment(
-            "lkp",
-            "vm-scalability lru-file-mmap-read on one node of LKP's server.",
-            DATA / "lkp.toml",
-        ),
-        BuiltinExperiment(
-            "lkp-quick",
-            "As lkp at an eighth of the memory: a smoke test, no figures.",
-            DATA / "lkp-quick.toml",
-        ),
-        BuiltinExperiment(
-            "refill-cap",
-            "LKP's regression, with refills of unmovable pages capped at one batch.",
-            DATA / "refill-cap.toml",
-        ),
-        BuiltinExperiment(
-            "seed",
-            "Both published regressions: imx7d, then lkp.",
-            DATA / "seed.toml",
-        ),
+        BuiltinExperiment(name, summary, DATA / f"{name}.toml")
+        for name, summary in BUILTIN.items()
     ]

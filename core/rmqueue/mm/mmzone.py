@@ -38,7 +38,6 @@ NR_TYPES = len(MIGRATETYPES)
 MAX_ORDER_LIMIT = 13
 NR_ORDERS = MAX_ORDER_LIMIT + 1
 PAGE_ALLOC_COSTLY_ORDER = 3
-PCP_BATCH_SCALE_MAX = 5
 
 # Allocation flags (the kernel's ALLOC_*; numbers of the op stream).
 ALLOC_NOFRAGMENT = 1
@@ -125,6 +124,8 @@ _SCALARS = (
     *("pageblock_order", "pageblock_pages", "nr_types", "cpus", "huge_order"),
     # up to which order a free to the per-CPU lists has no rule to look at
     "pcp_quick_order",
+    # CONFIG_PCP_BATCH_SCALE_MAX
+    "batch_scale_max",
     # state; unaccounted: pages in use before a recording began, in blocks of no name
     *("unaccounted", "managed", "nr_free", "nr_free_cma", "nr_free_highatomic"),
     *("nr_reserved_highatomic", "flags", "wakeups"),
@@ -170,6 +171,7 @@ max_order = constant_field(ZONE, "max_order")
 pageblock_order = constant_field(ZONE, "pageblock_order")
 batch_address = constant_field(ZONE, "batch")
 pcp_quick_order = constant_field(ZONE, "pcp_quick_order")
+batch_scale_max = constant_field(ZONE, "batch_scale_max")
 
 
 @jit(forceinline=True)

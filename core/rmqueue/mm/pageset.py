@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rmqueue.mm.jit import jit
-from rmqueue.mm.mmzone import PCP_BATCH_SCALE_MAX
+from rmqueue.mm.mmzone import batch_scale_max
 from rmqueue.mm.pcp import flush, free_pcppages_bulk, pcp_of
 
 
@@ -59,7 +59,7 @@ def decay_pcp_high(zone: Any, cpu: int) -> int:
     pcp = pcp_of(zone, cpu)
     done = 0
     if pcp.high > pcp.high_min:
-        lowest = max(pcp.count - (pcp.batch << PCP_BATCH_SCALE_MAX), pcp.high_min)
+        lowest = max(pcp.count - (pcp.batch << batch_scale_max(zone)), pcp.high_min)
         pcp.high = max(pcp.high - (pcp.high >> 3), lowest)
         if pcp.high > pcp.high_min:
             done += 1
@@ -74,12 +74,12 @@ def decay_pcp_high(zone: Any, cpu: int) -> int:
 def drain_zone_pages(zone: Any, cpu: int) -> None:
     """Give everything that a CPU keeps back to the zone (drain_pages_zone)."""
     pcp = pcp_of(zone, cpu)
-    if zone.drain_batches == 0:
+    if zone.drain_in_batches == 0:
         if pcp.count > 0:
             free_pcppages_bulk(zone, cpu, pcp.count, 0)
         return
     left = pcp.count
     while left > 0:
-        part = min(left, pcp.batch * zone.drain_batches)
+        part = min(left, pcp.batch << batch_scale_max(zone))
         free_pcppages_bulk(zone, cpu, part, 0)
         left = pcp.count if left > part else 0

@@ -15,7 +15,6 @@ from rmqueue.mm.mmzone import (
     MOVABLE,
     PAGE_ALLOC_COSTLY_ORDER,
     PAGE_PCP,
-    PCP_BATCH_SCALE_MAX,
     PCP_BYTES,
     PCP_ORDER_LISTS,
     PCPF_FREE_HIGH_BATCH,
@@ -26,6 +25,7 @@ from rmqueue.mm.mmzone import (
     ZONE_RECLAIM_ACTIVE,
     batch_address,
     batch_at,
+    batch_scale_max,
     link,
     meta,
     next_of,
@@ -94,7 +94,7 @@ def nr_pcp_alloc(zone: Any, cpu: int, order: int) -> int:
         pcp.high = high
     if order == 0:
         most = max(high - pcp.count - pcp.batch, pcp.batch)
-        if batch <= most and pcp.alloc_factor < PCP_BATCH_SCALE_MAX:
+        if batch <= most and pcp.alloc_factor < batch_scale_max(zone):
             pcp.alloc_factor += 1
         batch = min(batch, most)
     return int(max(batch >> order, 2) if batch > 1 else batch)
@@ -236,7 +236,7 @@ def nr_pcp_high(zone: Any, cpu: int, free_high: bool) -> int:
     if high == 0:
         return 0
     if free_high:
-        batch = pcp.batch << PCP_BATCH_SCALE_MAX
+        batch = pcp.batch << batch_scale_max(zone)
         pcp.high = max(high - batch, pcp.high_min)
         return 0
     lowered = max(high - max(pcp.free_count, pcp.batch), pcp.high_min)
@@ -259,7 +259,7 @@ def nr_pcp_free(zone: Any, cpu: int, high: int, free_high: bool) -> int:
     """Pages to give back once a CPU has too many [pages] (nr_pcp_free)."""
     pcp = pcp_of(zone, cpu)
     if free_high:
-        return int(min(pcp.count, pcp.batch << PCP_BATCH_SCALE_MAX))
+        return int(min(pcp.count, pcp.batch << batch_scale_max(zone)))
     if high < pcp.batch:
         return 1
     return clamp(pcp.free_count, pcp.batch, high - pcp.batch)
@@ -310,7 +310,7 @@ def nr_to_flush_tuned(zone: Any, cpu: int, order: int) -> int:
     pcp = pcp_of(zone, cpu)
     pcp.alloc_factor >>= 1
     free_high = frees_high_order(zone, cpu, order)
-    if pcp.free_count < pcp.batch << PCP_BATCH_SCALE_MAX:
+    if pcp.free_count < pcp.batch << batch_scale_max(zone):
         pcp.free_count += 1 << order
     high = nr_pcp_high(zone, cpu, free_high)
     if pcp.count < high:
@@ -334,7 +334,7 @@ def nr_to_flush_fixed(zone: Any, cpu: int, order: int) -> int:
         return 1
     doubled = pcp.batch << free_factor
     most = high - pcp.batch
-    if doubled < most and free_factor < PCP_BATCH_SCALE_MAX:
+    if doubled < most and free_factor < batch_scale_max(zone):
         pcp.free_count = free_factor + 1
     return clamp(doubled, pcp.batch, most)
 

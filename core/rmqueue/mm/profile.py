@@ -36,8 +36,8 @@ class KernelProfile:
         Huge-page lists per CPU [lists].
     flush_in_batches : int
         1: a per-CPU flush gives the lock back after every `batch` pages.
-    drain_batches : int
-        Batches per lock hold when a CPU is drained; 0: everything in one hold.
+    drain_in_batches : int
+        1: draining a CPU gives the lock back after the largest batch that there is.
     free_high_half_min : int
         1: high-order frees flush only above batch + high_min / 2.
     highatomic_skips_refill : int
@@ -71,7 +71,7 @@ class KernelProfile:
     huge_list_order: int = 9
     huge_lists: int = 2
     flush_in_batches: int = 0
-    drain_batches: int = 32
+    drain_in_batches: int = 1
     free_high_half_min: int = 0
     highatomic_skips_refill: int = 0
     reserve_in_buddy: int = 0
@@ -94,7 +94,7 @@ _6_9 = replace(
     frees_by_pageblock=0,
     huge_list_order=-1,
     huge_lists=1,
-    drain_batches=0,
+    drain_in_batches=0,
     reserve_whole_block=0,
     non_block_reserves=0,
     counts_free_highatomic=0,

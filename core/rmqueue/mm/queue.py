@@ -45,6 +45,17 @@ def pop_newest(queue: Any) -> int:
 
 
 @jit
+def pop_random(queue: Any, random: Any) -> int:
+    """Take any page, all with the same chance; the newest takes its place; -1: none."""
+    if queue.count == 0:
+        return -1
+    at = (queue.head + draw_below(random, queue.count)) & queue.mask
+    page = load_u32(queue.entries, at)
+    store_u32(queue.entries, at, pop_newest(queue))
+    return int(page)
+
+
+@jit
 def shuffle(queue: Any, chance: int, random: Any) -> None:
     """Swap each page, from the last to the second, with an earlier one, by chance.
 

@@ -16,8 +16,9 @@ from rmqueue.config import ZoneConfig
 from rmqueue.cost import cost_table
 from rmqueue.errors import ConfigError, RmqueueError
 from rmqueue.experiment import Experiment
-from rmqueue.experiment_file import ExperimentConfig, parts_of
+from rmqueue.experiment_file import ExperimentConfig
 from rmqueue.results import Comparison
+from rmqueue.study.file import variants
 from rmqueue.testing.checklist import (
     Check,
     CheckError,
@@ -201,8 +202,8 @@ def suffix_has_a_dot(subject: Subject) -> str:
 
 def experiments_load(subject: Subject) -> str:
     """Load the file: what it names exists and fits together; nothing is run."""
-    for part in parts_of(subject.record.path):
-        Experiment.load(part, registry=subject.registry)
+    for one in variants(subject.record.path):
+        Experiment(one.config, one.base, one.source, subject.registry)
     return ""
 
 

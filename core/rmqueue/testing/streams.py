@@ -118,6 +118,7 @@ def random_zone(seed: int, kernel: str) -> ZoneConfig:
         page_group_by_mobility_disabled=rng.random() < 0.08,
         percpu_pagelist_high_fraction=rng.choice([0, 0, 0, 8, 50]),
         reserved=tuple(_holes(rng, start, min(start + pages, cma_start))),
+        pcp_batch_scale_max=rng.choice([5, 5, 5, 0, 2, 6]),
     )
 
 
