@@ -239,8 +239,10 @@ def check_record(kind: str, record: Any) -> None:
         )
     name: object = getattr(record, "name", None)
     if not isinstance(name, str) or not NAME.fullmatch(name):
+        article = "an" if kind[0] in "aeiou" else "a"
         raise PluginError(
-            f"{name!r} cannot name a {kind}: use lower-case letters, digits and dashes"
+            f"{name!r} cannot name {article} {kind}: use lower-case letters, digits "
+            "and dashes"
         )
     kernel = getattr(record, "kernel", "")
     if kernel and kernel not in PROFILES:

@@ -39,7 +39,7 @@ class Block:
     @property
     def file(self) -> str | None:
         """The file that it is, if its first line names one."""
-        match = re.match(r"# (\S+\.(?:py|toml))$", self.body.partition("\n")[0])
+        match = re.match(r"# (\S+\.(?:py|toml|asks))$", self.body.partition("\n")[0])
         return match[1] if match else None
 
 
@@ -104,8 +104,10 @@ def lasting(output: str) -> str:
     lines = []
     for line in output.strip("\n").splitlines():
         if line.startswith("time ["):
-            line = re.sub(r" +[0-9.]+", " T", line)
+            line = re.sub(r" +[0-9.]+( \([0-9.]+\))?", " T", line)
         if line.startswith("made with "):
             line = re.sub(r"[0-9][0-9a-z.+]*", "V", line)
+        if " times the time of " in line:
+            line = re.sub(r"[0-9.]+ times|[0-9]+ ns", "N", line)
         lines.append(line.rstrip())
     return "\n".join(lines)

@@ -18,7 +18,7 @@ from tests.meta.documents import (
     run_program,
     where,
 )
-from tests.meta.sources import ROOT
+from tests.meta.sources import ROOT, shown, tracked_files
 
 #: What is run here runs jitted in any case: once is enough.
 pytestmark = pytest.mark.slow
@@ -97,8 +97,13 @@ def test_make_targets_exist() -> None:
         assert {a or b for a, b in named} <= targets, document
 
 
+def documents() -> list[str]:
+    """Every document that is tracked."""
+    return [shown(path) for path in tracked_files() if path.suffix == ".md"]
+
+
 def test_links_lead_somewhere() -> None:
-    for document in ("README.md", "CONTRIBUTING.md", "plugins/README.md"):
+    for document in documents():
         text = (ROOT / document).read_text(encoding="utf-8")
         for target in re.findall(r"\]\(([^)#:]+)\)", text):
             assert (ROOT / document).parent.joinpath(target).exists(), target
