@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.meta.documents import (
     lasting,
     of,
     rmqueue,
+    run,
     run_program,
     where,
 )
@@ -113,3 +115,24 @@ def test_the_plugins_of_the_manual(folder: Path) -> None:
     listed = rmqueue("rmqueue plugins", folder)
     for line in (r"machine +slow-scan +rmqueue-lab 1\.0 ", r"strategy +patient +"):
         assert re.search(f"^{line}", listed, re.MULTILINE)
+
+
+def test_the_ten_minutes(tmp_path: Path) -> None:
+    """Every step of plugins/README.md, in order, in a folder that begins empty."""
+    text = (ROOT / "plugins" / "README.md").read_text(encoding="utf-8")
+    section = text.partition("# Write a plugin in ten minutes\n")[2].partition("\n# ")[
+        0
+    ]
+    steps = re.findall(r"^ +\$ (.+)$", section, re.MULTILINE)
+    assert {step.split()[0] for step in steps} == {"rmqueue", "pip", "pytest"}
+    python = (sys.executable, "-m")
+    for step in steps:
+        program, *arguments = step.split()
+        if program == "rmqueue":
+            rmqueue(step, tmp_path)
+        elif program == "pip":  # where only this test sees it, from what is there
+            options = ("--no-build-isolation", "--no-deps", "--no-index", "--target")
+            here = [*options, str(tmp_path), f"./{arguments[-1]}"]
+            run([*python, "pip", "install", "--quiet", *here], tmp_path)
+        else:
+            run([*python, program, "-q", *arguments], tmp_path)
