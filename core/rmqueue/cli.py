@@ -108,7 +108,7 @@ def compare(
     ] = False,
     plugin: PluginFiles = None,
     against: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="FOLDER", help="Say what differs from a kept study."),
     ] = None,
     quiet: Annotated[

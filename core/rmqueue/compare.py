@@ -48,7 +48,7 @@ class Wanted:
         Show no progress.
     recording : Path or None
         Replay this instead of the experiment's recording.
-    against : Path or None
+    against : Path or str or None
         A kept study; say what differs from it.
     """
 
@@ -61,7 +61,7 @@ class Wanted:
     sensitivity: bool = False
     quiet: bool = False
     recording: Path | None = None
-    against: Path | None = None
+    against: Path | str | None = None
 
 
 class Progress(Protocol):
@@ -171,7 +171,7 @@ def run_part(
     return comparison
 
 
-def check_against(folder: Path, files: list[str]) -> None:
+def check_against(folder: Path | str, files: list[str]) -> None:
     """Refuse a study that is not there, before anything runs.
 
     Raises

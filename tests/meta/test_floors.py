@@ -34,20 +34,18 @@ FLOORS = {
     "record_child request runner storage trace.requests trace_source",
     13: "binding faults record restore samples trace.twin zone zone_view",
     14: "experiment experiment_source outcomes runs sensitivity simulation start "
-    "step_start study study.design study.file study.kept study.need "
-    "study.task testing testing.bookkeeping testing.checklist "
-    "testing.conformance testing.golden testing.model_checks "
-    "testing.plugin_checks testing.speed testing.step_checks "
-    "testing.step_watch testing.strategy_checks testing.streams "
+    "step_start study study.design study.file study.kept study.need study.root "
+    "study.task testing testing.bookkeeping testing.checklist testing.conformance "
+    "testing.golden testing.model_checks testing.plugin_checks testing.speed "
+    "testing.step_checks testing.step_watch testing.strategy_checks testing.streams "
     "testing.trials testing.workload_checks trace.ending trace.free_run "
     "trace.pcp_follow trace.pcp_law trace.plan trace.predict trace.resync "
     "trace.verdict",
-    15: "check check_command compare export grid listing new new_command "
-    "progress record_command report statistics_report study.against "
-    "study.columns study.dataset study.progress study.results "
-    "study.results_command study.run study.run_command study.schedule "
-    "study.study study.work trace.statistics trace_command trace_import "
-    "trace_report validate validate_report verify",
+    15: "check check_command compare export grid listing new new_command progress "
+    "record_command report statistics_report study.against study.columns study.dataset "
+    "study.files study.progress study.results study.results_command study.run "
+    "study.run_command study.schedule study.study study.work trace.statistics "
+    "trace_command trace_import trace_report validate validate_report verify",
     16: ". cli",
 }
 FLOOR_OF = {

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from rmqueue.errors import UsageError
 from rmqueue.results import Comparison, Row
 from rmqueue.study.columns import figures
+from rmqueue.study.root import Root
 from rmqueue.study.study import read_study
 
 #: What differs from run to run.
 TIMES = ("seconds",)
 
 
-def against(comparison: Comparison, folder: Path) -> str:
+def against(comparison: Comparison, folder: Root) -> str:
     """Say how the rows of a comparison differ from those of a study.
 
     Parameters
     ----------
     comparison : Comparison
         What was run now.
-    folder : Path
+    folder : Path or str
         The study; its runs of the same strategy, kernel and seed are compared.
 
     Returns

@@ -7,9 +7,9 @@ as it lies.  A file is written under another name first, so that what is there i
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rmqueue.errors import OutputError, UsageError
-from rmqueue.output import write_whole
 from rmqueue.study.columns import WHOLE, run_from, table_of
+from rmqueue.study.files import Files, files_at
 from rmqueue.study.kept import KeptRun
+from rmqueue.study.root import Root, root_of
 
 #: What a study wants, beside its runs.
 MANIFEST = "study.json"
@@ -28,20 +29,19 @@ MANIFEST = "study.json"
 
 @dataclass(frozen=True)
 class Place:
-    """Where a study is kept: a folder.
+    """Where a study is kept.
 
     Attributes
     ----------
-    root : Path
-        The folder.
+    root : Path or str
+        A folder, or a URL that fsspec knows.
     """
 
-    root: Path
+    root: Root
 
-    def file_of(self, experiment: str, label: str, key: str) -> Path:
-        """Path of the file of a run."""
-        folder = self.root / f"experiment={quote(experiment, safe='')}"
-        return folder / f"strategy={quote(label, safe='')}" / f"{key}.parquet"
+    @cached_property
+    def _files(self) -> Files:
+        return files_at(root_of(self.root))
 
     def write(self, run: KeptRun) -> None:
         """Keep a run; what is there of it already is replaced.
@@ -51,34 +51,22 @@ class Place:
         OutputError
             It cannot be written; nothing is left behind.
         """
-        path = self.file_of(run.experiment, run.row.label, run.key)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(
-                table_of(run),
-                temporary,
-                # zstd makes files no smaller, and takes three times as long
-                compression="snappy",
-                use_dictionary=False,
-                # of one row these are as large as the row
-                write_statistics=False,
-                store_schema=False,
-            )
-            os.replace(temporary, path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            why = error.strerror or error
-            raise OutputError(f"{path}: cannot be written: {why}") from None
+        experiment, label = (
+            quote(name, safe="") for name in (run.experiment, run.row.label)
+        )
+        name = f"experiment={experiment}/strategy={label}/{run.key}.parquet"
+        self._files.write_table(name, table_of(run))
 
     def keys(self) -> set[str]:
         """Keys of the runs that are there."""
-        return {path.stem for path in self.files()}
+        return {
+            name.rpartition("/")[2].removesuffix(".parquet")
+            for name in self._files.names()
+        }
 
     def files(self) -> list[Path]:
-        """Files of the runs that are there, in order of their paths."""
-        found = self.root.glob("experiment=*/strategy=*/*.parquet")
-        return sorted(path for path in found if not path.name.startswith("."))
+        """Files of the runs that are there, in order of their paths; of a folder."""
+        return [Path(root_of(self.root), name) for name in self._files.names()]
 
     def runs(self, with_samples: bool = True) -> Iterator[KeptRun]:
         """Read the runs that are there.
@@ -93,19 +81,39 @@ class Place:
         OutputError
             A file is damaged; the message names it.
         """
-        for path in self.files():
-            values = read_row(path, with_samples)
-            yield run_from(values, unquote(path.parts[-3].partition("=")[2]))
+        for name in self._files.names():
+            values = self._row(name, with_samples)
+            yield run_from(values, unquote(name.split("/")[0].partition("=")[2]))
+
+    def _row(self, name: str, with_samples: bool) -> dict[str, Any]:
+        """Read the columns of a run that it is made of."""
+        wanted = ["run", "started", "wall_seconds", *WHOLE]
+        if not with_samples:
+            wanted.remove("samples")
+        try:
+            # ParquetFile: the folders' names are no columns here
+            file = pq.ParquetFile(self._files.open_table(name))
+            table = file.read(columns=wanted)
+        except (OSError, pa.ArrowException) as error:
+            words = str(error).splitlines()[0]
+            raise OutputError(
+                f"{self.root}/{name}: cannot be read: {words}: remove it, and run the "
+                "study again with --resume"
+            ) from None
+        row: dict[str, Any] = table.to_pylist()[0]
+        return {"samples": [], **row}
 
     def write_manifest(self, values: dict[str, Any]) -> None:
         """Keep what the study is and wants."""
+        self._files.write_text(MANIFEST, json.dumps(values, indent=1) + "\n")
+
+    def has_manifest(self) -> bool:
+        """Whether a study is kept there."""
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"{self.root}: cannot be made: {error.strerror}"
-            ) from None
-        write_whole(self.root / MANIFEST, json.dumps(values, indent=1) + "\n")
+            self._files.read_text(MANIFEST)
+        except OSError:
+            return False
+        return True
 
     def manifest(self) -> dict[str, Any]:
         """Read what the study is and wants.
@@ -115,35 +123,17 @@ class Place:
         UsageError
             There is no study, or its manifest is damaged.
         """
-        path = self.root / MANIFEST
         try:
-            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            values: dict[str, Any] = json.loads(self._files.read_text(MANIFEST))
+        except (FileNotFoundError, NotADirectoryError):
             raise UsageError(
                 f"{self.root}: no study is kept there: name the folder that "
                 "'rmqueue run' has written"
             ) from None
         except (OSError, ValueError) as error:
+            path = f"{self.root}/{MANIFEST}"
             raise UsageError(f"{path}: cannot be read: {error}") from None
         return values
-
-
-def read_row(path: Path, with_samples: bool = True) -> dict[str, Any]:
-    """Read the columns of a run that it is made of."""
-    wanted = ["run", "started", "wall_seconds", *WHOLE]
-    if not with_samples:
-        wanted.remove("samples")
-    try:
-        # ParquetFile: the folders' names are no columns here
-        table = pq.ParquetFile(path).read(columns=wanted)
-    except (OSError, pa.ArrowException) as error:
-        words = str(error).splitlines()[0]
-        raise OutputError(
-            f"{path}: cannot be read: {words}: remove it, and run the study again "
-            "with --resume"
-        ) from None
-    row: dict[str, Any] = table.to_pylist()[0]
-    return {"samples": [], **row}
 
 
 def without_samples(run: KeptRun) -> KeptRun:

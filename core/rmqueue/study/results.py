@@ -20,6 +20,7 @@ from rmqueue.study.columns import WHOLE, table_of
 from rmqueue.study.dataset import MANIFEST
 from rmqueue.study.design import concerns
 from rmqueue.study.kept import KeptRun, KeptStudy
+from rmqueue.study.root import Root
 from rmqueue.study.study import read_study, tables
 
 #: What is no figure: left out of exports for spreadsheets.
@@ -32,7 +33,7 @@ class Wanted:
 
     Attributes
     ----------
-    folder : Path or None
+    folder : Path or str or None
         The study; None: list those that are here.
     where : tuple of (str, str)
         Fields, and the values that runs must have in them.
@@ -42,7 +43,7 @@ class Wanted:
         File for the figures of all runs.
     """
 
-    folder: Path | None
+    folder: Root | None
     where: tuple[tuple[str, str], ...] = ()
     reports: tuple[tuple[str, str], ...] = ()
     export: Path | None = None

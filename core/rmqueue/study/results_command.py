@@ -12,8 +12,8 @@ from rmqueue.errors import UsageError
 
 def results(
     study: Annotated[
-        Path | None,
-        typer.Argument(help="Folder of a study; none: list those in this folder."),
+        str | None,
+        typer.Argument(help="Folder or URL of a study; none: list those here."),
     ] = None,
     where: Annotated[
         list[str] | None,

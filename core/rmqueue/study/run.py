@@ -12,9 +12,10 @@ from typing import Any
 from rmqueue.errors import RmqueueError, UsageError
 from rmqueue.experiment_source import experiment_path
 from rmqueue.registry import default_registry
-from rmqueue.study.dataset import MANIFEST, Place
+from rmqueue.study.dataset import Place
 from rmqueue.study.file import variants
 from rmqueue.study.progress import Shown, Silence
+from rmqueue.study.root import Root, root_of
 from rmqueue.study.schedule import SHARE_OF_MEMORY, Limits, free_memory, run_tasks
 from rmqueue.study.study import failures, manifest_of
 from rmqueue.study.task import Task, tasks_of
@@ -28,8 +29,9 @@ class Wanted:
     ----------
     study : str
         A built-in experiment, or a TOML file.
-    folder : Path or None
-        Where the runs are kept; None: a folder here, named after the study.
+    folder : Path or str or None
+        Folder or URL where the runs are kept; None: a folder here, named after the
+        study.
     dry_run, resume, quick, quiet : bool
         Show what would run; run only what is missing; do only a part of each run; show
         no progress.
@@ -42,7 +44,7 @@ class Wanted:
     """
 
     study: str
-    folder: Path | None = None
+    folder: Root | None = None
     dry_run: bool = False
     resume: bool = False
     quick: bool = False
@@ -66,10 +68,10 @@ def run(wanted: Wanted) -> None:
     """
     path = experiment_path(wanted.study, default_registry())
     tasks = tasks_of(variants(path), wanted.quick)
-    folder = wanted.folder or Path(f"{path.stem}.study")
+    folder = root_of(wanted.folder or f"{path.stem}.study")
     place = Place(folder)
     there = place.keys() if wanted.resume else set()
-    if not wanted.resume and not wanted.dry_run and (folder / MANIFEST).exists():
+    if not wanted.resume and not wanted.dry_run and place.has_manifest():
         raise UsageError(
             f"{folder}: a study is kept there already: --resume runs what is missing "
             "of it, -o FOLDER keeps this one elsewhere"
@@ -103,7 +105,7 @@ def progress(quiet: bool, tasks: list[Task]) -> AbstractContextManager[Any]:
     return Shown(tasks)
 
 
-def plan_text(tasks: list[Task], missing: list[Task], folder: Path) -> str:
+def plan_text(tasks: list[Task], missing: list[Task], folder: Root) -> str:
     """Say what would run: a line for each run."""
     lines = [f"{task.words}  ({task.need_bytes >> 20:,} MiB)" for task in missing]
     there = len(tasks) - len(missing)
@@ -114,7 +116,7 @@ def plan_text(tasks: list[Task], missing: list[Task], folder: Path) -> str:
 
 
 def report(
-    tasks: list[Task], missing: list[Task], failed: dict[str, str], folder: Path
+    tasks: list[Task], missing: list[Task], failed: dict[str, str], folder: Root
 ) -> None:
     """Say what came of it, on stdout; failures are an error.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,12 +14,12 @@ def run(
         str, typer.Argument(help="A study or experiment file, or a built-in one.")
     ],
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
             "-o",
             metavar="FOLDER",
-            help="Where runs are kept; NAME.study here by default.",
+            help="Folder or URL where runs are kept; NAME.study here by default.",
         ),
     ] = None,
     dry_run: Annotated[

@@ -19,6 +19,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from rmqueue.study.root import Root
 from rmqueue.study.task import Task
 from rmqueue.study.work import Done, work_all
 
@@ -95,15 +96,15 @@ def batches(tasks: list[Task], limits: Limits) -> tuple[int, list[Batch]]:
     return (0 if processes <= 1 else processes), found
 
 
-def run_tasks(tasks: list[Task], root: Path, limits: Limits, tell: Tell) -> None:
+def run_tasks(tasks: list[Task], root: Root, limits: Limits, tell: Tell) -> None:
     """Run everything; each run is kept as soon as it is done.
 
     Parameters
     ----------
     tasks : list of Task
         The runs.
-    root : Path
-        Folder of the study.
+    root : Path or str
+        Folder or URL of the study.
     limits : Limits
         What they may take.
     tell : callable
@@ -116,7 +117,7 @@ def run_tasks(tasks: list[Task], root: Path, limits: Limits, tell: Tell) -> None
         Pool(processes, root, limits, tell).run(deque(parts))
 
 
-def run_here(parts: list[Batch], root: Path, tell: Tell) -> None:
+def run_here(parts: list[Batch], root: Root, tell: Tell) -> None:
     """Run everything in threads of this process; the caller's thread listens."""
     told: SimpleQueue[tuple[str, Any] | None] = SimpleQueue()
     failures: list[BaseException] = []
@@ -150,7 +151,7 @@ def begin_worker(events: Any, plugins: tuple[Path, ...]) -> None:
 _events: Any = None
 
 
-def work_batch(tasks: list[Task], root: Path, threads: int) -> None:
+def work_batch(tasks: list[Task], root: Root, threads: int) -> None:
     """Do a batch in a process of the pool."""
     work_all(tasks, root, threads, lambda *event: _events.put(event))
 
@@ -163,8 +164,8 @@ class Pool:
     ----------
     processes : int
         How many.
-    root : Path
-        Folder of the study.
+    root : Path or str
+        Folder or URL of the study.
     limits : Limits
         What they may take together.
     tell : callable
@@ -172,7 +173,7 @@ class Pool:
     """
 
     processes: int
-    root: Path
+    root: Root
     limits: Limits
     tell: Tell
     running: dict[Future[None], Batch] = field(default_factory=dict)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from rmqueue.results import Comparison, Recorded
@@ -14,6 +13,7 @@ from rmqueue.study.dataset import Place
 from rmqueue.study.design import Point
 from rmqueue.study.file import in_words
 from rmqueue.study.kept import KeptRun, KeptStudy
+from rmqueue.study.root import Root
 from rmqueue.study.task import Task
 from rmqueue.study.work import Done
 
@@ -59,13 +59,13 @@ def failures(dones: Iterable[Done]) -> dict[str, str]:
     return {done.key: done.words for done in dones if done.failed}
 
 
-def read_study(path: Path, with_samples: bool = True) -> KeptStudy:
+def read_study(path: Root, with_samples: bool = True) -> KeptStudy:
     """Read a study.
 
     Parameters
     ----------
-    path : Path
-        Its folder.
+    path : Path or str
+        Its folder or URL.
     with_samples : bool
         Read also how each run went; that is most of it.
 

@@ -20,6 +20,7 @@ from rmqueue.report import one_line
 from rmqueue.samples import Sampler
 from rmqueue.study.dataset import Place
 from rmqueue.study.kept import KeptRun
+from rmqueue.study.root import Root
 from rmqueue.study.task import Task, point_of, run_of
 
 #: What is kept of the table that a run belongs to.
@@ -50,15 +51,15 @@ class Done:
     failed: bool = False
 
 
-def work(task: Task, root: Path, on_share: Shares = lambda key, share: None) -> Done:
+def work(task: Task, root: Root, on_share: Shares = lambda key, share: None) -> Done:
     """Do a run and keep it; what goes wrong is said, not raised.
 
     Parameters
     ----------
     task : Task
         The run.
-    root : Path
-        Folder of the study.
+    root : Path or str
+        Folder or URL of the study.
     on_share : callable
         Told how far it is, now and then.
     """
@@ -95,7 +96,7 @@ def work(task: Task, root: Path, on_share: Shares = lambda key, share: None) -> 
 
 def work_all(
     tasks: list[Task],
-    root: Path,
+    root: Root,
     threads: int,
     tell: Callable[[str, Any], None],
 ) -> None:
@@ -105,8 +106,8 @@ def work_all(
     ----------
     tasks : list of Task
         The runs.
-    root : Path
-        Folder of the study.
+    root : Path or str
+        Folder or URL of the study.
     threads : int
         How many at once.
     tell : callable
