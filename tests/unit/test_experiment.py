@@ -9,9 +9,9 @@ import pytest
 
 from rmqueue.errors import ConfigError, UnknownNameError, UsageError
 from rmqueue.experiment import Experiment
-from rmqueue.experiment_file import parts_of
 from rmqueue.registry import default_registry
 from rmqueue.runs import Run, native_kernel
+from rmqueue.study.file import variants
 from rmqueue.types import Strategy
 from tests.unit.experiments import small_comparison, small_config, small_file
 
@@ -102,8 +102,8 @@ def test_quick_is_a_part_of_the_whole(tmp_path: Path) -> None:
 def test_built_in_experiments_load() -> None:
     registry = default_registry()
     files = [registry.experiment(name).path for name in registry.names("experiment")]
-    for part in {part for file in files for part in parts_of(file)}:
-        experiment = Experiment.load(str(part))
+    for one in (one for file in files for one in variants(file)):
+        experiment = Experiment(one.config, one.base, one.source)
         assert experiment.config.name
         assert len(experiment.runs()) >= len(experiment.strategies)
 
