@@ -109,5 +109,7 @@ def lasting(output: str) -> str:
             line = re.sub(r"[0-9][0-9a-z.+]*", "V", line)
         if " times the time of " in line:
             line = re.sub(r"[0-9.]+ times|[0-9]+ ns", "N", line)
-        lines.append(line.rstrip())
+        # columns are as wide as their times
+        line = re.sub(r"^-+$", "---", re.sub(" +", " ", line.rstrip()))
+        lines.append(line)
     return "\n".join(lines)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from rmqueue.errors import OutputError, UsageError
 from rmqueue.experiment import Experiment
 from rmqueue.export import as_json
 from rmqueue.mm.jit import ENABLED
-from rmqueue.registry import default_registry
+from rmqueue.registry import Registry, default_registry
 from rmqueue.report import text
 from rmqueue.study.dataset import Place
 from rmqueue.study.file import variants
@@ -322,14 +323,24 @@ def rmqueue_workloads():
 """
 
 
+@pytest.fixture
+def own_registry() -> Iterator[Registry]:
+    """The registry of the process, without what is added to it afterwards."""
+    default_registry.cache_clear()
+    yield default_registry()
+    default_registry.cache_clear()
+
+
 @pytest.mark.skipif(not ENABLED, reason="workers are jitted")
 @pytest.mark.parametrize("name", ["deadly-once", "deadly-always"])
-def test_a_worker_that_is_killed(tmp_path: Path, name: str) -> None:
+def test_a_worker_that_is_killed(
+    tmp_path: Path, name: str, own_registry: Registry
+) -> None:
     """Its runs are done by another one; if that dies too, they are given up."""
     mark = tmp_path / ("mark" if name == "deadly-once" else "no/folder/mark")
     plugin = tmp_path / "deadly.py"
     plugin.write_text(DEADLY.replace("MARK", str(mark)).replace("NAME", name))
-    default_registry().add_file(plugin)
+    own_registry.add_file(plugin)
     wanted = tasks_of(
         variants(study(tmp_path, SWEEP, BASE.replace('"mix"', f'"{name}"')))
     )
