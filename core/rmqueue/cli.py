@@ -19,8 +19,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from rmqueue.bench_command import bench
 from rmqueue.check_command import check
 from rmqueue.errors import RmqueueError, UsageError
+from rmqueue.history_command import history
 from rmqueue.new_command import new
 from rmqueue.plugin_option import PluginFiles, load_plugin_files
 from rmqueue.record_command import record
@@ -225,6 +227,8 @@ app.command()(new)
 app.command()(check)
 app.command("run")(run_study)
 app.command()(results)
+app.command()(bench)
+app.command()(history)
 # what follows COMMAND belongs to it, with or without the dashes before
 app.command(context_settings={"allow_interspersed_args": False})(record)
 

@@ -97,6 +97,12 @@ class SimulationError(RmqueueError):
     exit_status = 7
 
 
+class BenchError(RmqueueError):
+    """Something could not be measured, or what was measured cannot be read."""
+
+    exit_status = 8
+
+
 class TraceError(RmqueueError):
     """A recording or an op stream cannot be read."""
 

@@ -41,11 +41,13 @@ FLOORS = {
     "testing.trials testing.workload_checks trace.ending trace.free_run "
     "trace.pcp_follow trace.pcp_law trace.plan trace.predict trace.resync "
     "trace.verdict",
-    15: "check check_command compare export grid listing new new_command progress "
-    "record_command report statistics_report study.against study.columns study.dataset "
-    "study.files study.progress study.results study.results_command study.run "
-    "study.run_command study.schedule study.study study.work trace.statistics "
-    "trace_command trace_import trace_report validate validate_report verify",
+    15: "bench bench_asv bench_checkout bench_command bench_compare bench_tracks check "
+    "check_command compare export grid history history_command history_lines "
+    "history_page listing new new_command progress record_command report "
+    "statistics_report study.against study.columns study.dataset study.files "
+    "study.progress study.results study.results_command study.run study.run_command "
+    "study.schedule study.study study.work trace.statistics trace_command "
+    "trace_import trace_report validate validate_report verify",
     16: ". cli",
 }
 FLOOR_OF = {
