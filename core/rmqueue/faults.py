@@ -48,7 +48,9 @@ def asked(bound: BoundStrategy, *storages: ZoneStorage) -> Iterator[None]:
     except Exception as error:
         for storage in storages:
             storage.record["fault"] = STOPPED
-        raise StrategyError(f"{bound.name}: {raised(bound, error)}; {OVER}") from error
+        function = bound.strategy.fallback
+        words = raised(function, error, "return -1 where there is no page")
+        raise StrategyError(f"{bound.name}: {words}; {OVER}") from error
     refuse_fault(bound, *storages)
 
 
@@ -99,26 +101,33 @@ def details(zone: Any) -> str:
     return f"{words}: return what a brick of rmqueue.mm.fallback gave you, or -1"
 
 
-def raised(bound: BoundStrategy, error: Exception) -> str:
-    """Say where an error was raised, and what to do."""
+def raised(function: Callable[..., Any], error: Exception, advice: str) -> str:
+    """Say where an error was raised, perhaps below a function, and what to do."""
     if isinstance(error, EndlessLoopError):
         path, line = error.args
         return (
             f"{path}, line {loop_around(path, line)}: a loop that does not end: it has "
-            "used up the steps that one fallback may take: leave it, or return -1 when "
-            "nothing is found"
+            f"used up its steps: leave it, and {advice}"
         )
+    path, line = place_of(function, error)
+    words = f"{type(error).__name__}: {error}".removesuffix(": ")
+    return f"{path}, line {line}: {words}: {advice}"
+
+
+def place_of(function: Callable[..., Any], error: Exception) -> tuple[str, int]:
+    """Find the file and line of an author that an error comes from."""
+    if isinstance(error, EndlessLoopError):
+        return str(error.args[0]), int(error.args[1])
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith((OURS, "<"))
         and "numba" not in Path(frame.filename).parts
     ]
-    place = line_of(bound.strategy.fallback)
     if frames:
-        place = f"{frames[-1].filename}, line {frames[-1].lineno}"
-    words = f"{type(error).__name__}: {error}".removesuffix(": ")
-    return f"{place}: {words}: return -1 where there is no page"
+        return frames[-1].filename, frames[-1].lineno or 0
+    code = python_function(function).__code__
+    return code.co_filename, code.co_firstlineno
 
 
 def line_of(function: Callable[..., Any]) -> str:

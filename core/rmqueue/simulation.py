@@ -15,9 +15,9 @@ import numpy.typing as npt
 from rmqueue.binding import wrong_with
 from rmqueue.config import StrategyConfig, ZoneConfig
 from rmqueue.cost import Costs
-from rmqueue.diagnosis import STEP_PARAMETERS, compiler_words
+from rmqueue.diagnosis import STEP_PARAMETERS, compiler_words, sources
 from rmqueue.errors import PluginError, SimulationError
-from rmqueue.faults import all_asked
+from rmqueue.faults import all_asked, place_of, raised
 from rmqueue.measures import HoldStats
 from rmqueue.mm.queue import QUEUE
 from rmqueue.mm.random import seeded
@@ -286,7 +286,12 @@ class Simulation:
         self.smp["limit_events"] = events
         fallback = self.zones[0].fallback
         with all_asked(self.zones):
-            done = run_smp(self.smp.ctypes.data, step, self.state.ctypes.data, fallback)
+            try:
+                state = self.state.ctypes.data
+                done = run_smp(self.smp.ctypes.data, step, state, fallback)
+            except Exception as error:
+                self._refuse_own(error)
+                raise
         if self.smp["failed"][0]:
             raise SimulationError(
                 f"workload {self.workload.name!r} on {self.zones[0].strategy.name!r}: "
@@ -294,6 +299,22 @@ class Simulation:
                 "or a strategy that falls back"
             )
         return int(done)
+
+    def _refuse_own(self, error: Exception) -> None:
+        """Name the workload if what was raised comes from its own code.
+
+        Raises
+        ------
+        PluginError
+            It does.
+        """
+        function = self.workload.step
+        own = {s.function.__code__.co_filename for s in sources(function, set())}
+        strategy = sources(self.zones[0].strategy.fallback, set())
+        own -= {s.function.__code__.co_filename for s in strategy}
+        if place_of(function, error)[0] in own:
+            words = raised(function, error, "move the clock of the CPU")
+            raise PluginError(f"workload {self.workload.name!r}: {words}") from error
 
     def task_pages(self) -> npt.NDArray[np.int64]:
         """Pages that each task has got since statistics began [pages]."""

@@ -14,6 +14,7 @@ from rmqueue.mm.jit import ENABLED
 from rmqueue.mm.mmzone import PAGE_IN_USE, PAGE_LRU, PAGE_ORDER
 from rmqueue.simulation import QUEUES, Simulation
 from rmqueue.testing.golden import VARIANTS
+from rmqueue.types import NoParameters, StepWorkload
 from rmqueue_plugins.imx7d_dd import IMX7D_DD, DdParameters
 from tests.unit.authors import module_of, strategy_of
 from tests.unit.steps import NOTHING, TINY_READ, read_of, turns_of
@@ -204,3 +205,42 @@ def test_a_strategy_that_cheats_stops_the_machine(tmp_path: Path) -> None:
     )
     with pytest.raises(StrategyError, match="still free or in use elsewhere"):
         simulation.run()
+
+
+STUCK = """
+from rmqueue.mm.smp import zone_of
+
+@jit
+def start(smp, cpu, node, st, fallback):
+    cpu.t_ps = 0
+
+@jit
+def step(smp, cpu, node, st, fallback):
+    zone = zone_of(node)
+    while smp.rng != 0:
+        smp.rng = smp.rng * 3 | 1
+    cpu.t_ps += 1
+"""
+
+
+@pytest.mark.skipif(not ENABLED, reason="only compiled code counts its steps")
+def test_a_step_that_does_not_end_is_the_workloads(tmp_path: Path) -> None:
+    module = module_of(tmp_path, STUCK)
+    workload = StepWorkload(
+        name="stuck",
+        summary="Stuck.",
+        parameters=NoParameters,
+        numbers=lambda params, zone: {},
+        start=module.start,
+        step=module.step,
+        pages=lambda params: 10,
+    )
+    config = ZoneConfig(pages=2048)
+    simulation = Simulation(
+        workload, NoParameters(), config, "none", seed=1, costs=NOTHING
+    )
+    with pytest.raises(PluginError) as raised:
+        simulation.run()
+    message = str(raised.value)
+    assert message.startswith("workload 'stuck': ")
+    assert "line 14: a loop that does not end" in message

@@ -65,16 +65,34 @@ class ColdLibrary(BrickLibrary):
         super().add_ir_module(ir_module)
 
 
+def users_first(libraries: list[Any]) -> list[Any]:
+    """Gather libraries and all that they use, each behind all that use it.
+
+    LLVM links a function only if something that is there already calls it: one that is
+    offered before its first caller would be missing.
+    """
+    found: list[Any] = []
+    seen: set[int] = set()
+
+    def visit(library: Any) -> None:
+        if id(library) in seen:
+            return
+        seen.add(id(library))
+        for used in reversed(library._linking_libraries):
+            visit(used)
+        found.append(library)
+
+    for library in reversed(libraries):
+        visit(library)
+    return found[::-1]
+
+
 class EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
     """An entry point with all bricks that it reaches, each linked once."""
 
     def finalize(self) -> None:
         """Gather what the bricks link in turn, then optimise and assemble."""
-        libraries = self._linking_libraries
-        for library in libraries:  # grows as it is walked
-            libraries.extend(
-                more for more in library._linking_libraries if more not in libraries
-            )
+        self._linking_libraries[:] = users_first(self._linking_libraries)
         super().finalize()
 
 
