@@ -122,6 +122,6 @@ def cells(line: Line, history: History) -> tuple[str, ...]:
     if line.track.exact:
         where = " ".join(history.commits[at][:8] for at in line.changed_at)
     first, last = line.known[0], line.known[-1]
-    bars = sparkline(line.values)
+    bars = sparkline(line)
     ends = figure(first, unit), bars, figure(last, unit)
     return (line.track.name, *ends, line.change, where)

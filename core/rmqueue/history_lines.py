@@ -11,6 +11,8 @@ from rmqueue.bench_tracks import Measured, Track, Value, pattern_of
 BARS = "▁▂▃▄▅▆▇█"
 #: What a commit has no figure of.
 MISSING = "·"
+#: Share of a measured figure that is at least drawn as the whole height.
+NOISE = 0.3
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,15 @@ class Line:
                 found.append(at)
             last = value.value
         return tuple(found)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Least and most that is drawn: noise does not fill the height."""
+        numbers = [value.value for value in self.known]
+        low, high = min(numbers), max(numbers)
+        least = 0.0 if self.track.exact else NOISE * abs(high)
+        margin = max(least - (high - low), 0.0) / 2
+        return low - margin, high + margin
 
     @property
     def change(self) -> str:
@@ -118,19 +129,19 @@ def histories_of(
     return histories
 
 
-def sparkline(values: tuple[Value | None, ...]) -> str:
-    """Bars of values, from the least to the most of them.
+def sparkline(line: Line) -> str:
+    """Bars of the values of a track, from the least to the most that is drawn.
 
     Examples
     --------
     >>> one, two, three = (Value(x, x, x) for x in (1.0, 2.0, 3.0))
-    >>> sparkline((one, None, two, three)), sparkline((two, two))
-    ('▁·▄█', '▁▁')
+    >>> exact = Track("bench_results.Board.track_steals")
+    >>> sparkline(Line(exact, (one, None, two, three)))
+    '▁·▄█'
     """
-    known = [value.value for value in values if value is not None]
-    low, high = min(known), max(known)
+    low, high = line.bounds
     step = (high - low) / (len(BARS) - 1) or 1.0
     return "".join(
         MISSING if value is None else BARS[int((value.value - low) / step)]
-        for value in values
+        for value in line.values
     )

@@ -87,8 +87,7 @@ def table(lines: list[Line], history: History) -> Iterator[str]:
 
 def curve(line: Line, history: History) -> str:
     """Curve over commits; each point says what it is when pointed at."""
-    numbers = [value.value for value in line.known]
-    low, high = min(numbers), max(numbers)
+    low, high = line.bounds
     across = (WIDTH - 2 * MARGIN) / max(len(line.values) - 1, 1)
     points, marks = [], []
     for at, value in enumerate(line.values):

@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from rmqueue.bench_tracks import read_results
+from rmqueue.bench_tracks import Track, Value, read_results
 from rmqueue.errors import BenchError, OutputError, UsageError
 from rmqueue.history import Wanted, run
-from rmqueue.history_lines import Line, histories_of
+from rmqueue.history_lines import Line, histories_of, sparkline
 from rmqueue.history_page import curve
 from tests.unit.asv_files import (
     COMMITS,
@@ -44,6 +44,15 @@ def test_a_track_has_a_value_for_each_commit_or_none(stored: Path) -> None:
     two = lines[f"{STEALS} ('two',)"]
     assert two.values[0] is None
     assert (two.changed_at, two.change, two.constant) == ((), "+0.0 %", True)
+
+
+def test_noise_does_not_fill_the_height_but_a_result_does() -> None:
+    values = tuple(Value(x, x, x) for x in (1.0, 1.02, 0.99))
+    bars = {sparkline(Line(Track(name), values)) for name in (RATIO, OPEN)}
+    assert bars == {"▄▄▄"}
+    assert sparkline(Line(Track(STEALS), values)) == "▃█▁"
+    slower = (*values, Value(1.3, 1.3, 1.3))
+    assert sparkline(Line(Track(RATIO), slower)) == "▁▂▁▇"
 
 
 def test_the_table_names_the_commit_that_changed_a_result(
