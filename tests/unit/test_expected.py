@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,3 +113,45 @@ def test_environments_of_the_benchmarks_have_the_pinned_numba_and_numpy() -> Non
     constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     wanted = dict(re.findall(r"^(numba|numpy)==(\S+)$", constraints, re.MULTILINE))
     assert pins == wanted
+
+
+STRANGER = """
+from rmqueue.hookspecs import hookimpl
+from rmqueue.mm.jit import jit
+from rmqueue.types import Strategy
+
+
+@jit
+def fallback(zone, order, start_mt, flags, batch, st):
+    return -1
+
+
+@hookimpl
+def rmqueue_strategies():
+    return [Strategy("strange", "Fail.", fallback)]
+"""
+
+
+def test_a_strangers_plugin_is_measured_and_not_in_the_table(tmp_path: Path) -> None:
+    (tmp_path / "rmqueue_strange.py").write_text(STRANGER)
+    info = tmp_path / "rmqueue_strange-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rmqueue-strange\n")
+    points = "[rmqueue]\nstrange = rmqueue_strange\n"
+    (info / "entry_points.txt").write_text(points)
+    program = (
+        "from benchmarks import bench_results, choice, expected\n"
+        "from rmqueue.registry import default_registry\n"
+        "print('strange' in bench_results.Replayed.params[0])\n"
+        "print('strange' in expected.own_strategies(default_registry()))\n"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["True", "False"]
