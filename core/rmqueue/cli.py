@@ -23,6 +23,7 @@ from rmqueue.bench_command import bench
 from rmqueue.check_command import check
 from rmqueue.errors import RmqueueError, UsageError
 from rmqueue.history_command import history
+from rmqueue.interrupt import INTERRUPTED, leave_at_once
 from rmqueue.new_command import new
 from rmqueue.plugin_option import PluginFiles, load_plugin_files
 from rmqueue.record_command import record
@@ -30,8 +31,8 @@ from rmqueue.study.results_command import results
 from rmqueue.study.run_command import run as run_study
 from rmqueue.trace_command import app as trace_app
 
-#: Exit statuses beside those of `rmqueue.errors`: an error of ours, Ctrl-C.
-BUG, INTERRUPTED = 70, 130
+#: Exit status beside those of `rmqueue.errors`: an error of ours.
+BUG = 70
 DEFAULT_EXPERIMENT = "real"
 
 app = typer.Typer(
@@ -269,12 +270,6 @@ def leave_unwritten(error: OSError) -> NoReturn:
     what = error.filename or "stdout"
     print(f"rmqueue: {what}: {error.strerror or error}", file=sys.stderr, flush=True)
     os._exit(RmqueueError.exit_status)
-
-
-def leave_at_once() -> NoReturn:
-    """Leave without waiting for compiled code, which hears of nothing."""
-    print("rmqueue: interrupted", file=sys.stderr, flush=True)
-    os._exit(INTERRUPTED)
 
 
 def main() -> None:

@@ -24,8 +24,8 @@ FLOORS = {
     7: "mm.boot mm.check mm.check_lists mm.check_pages mm.checkpoint mm.pageset "
     "mm.replay mm.surgery",
     8: "mm.direct mm.follow mm.population mm.reclaim mm.smp mm.strategy",
-    9: "errors mm.free_run procfs results trace trace.chunks trace.compaction "
-    "trace.events trace.records types",
+    9: "errors interrupt mm.free_run procfs results trace trace.chunks "
+    "trace.compaction trace.events trace.records types",
     10: "diagnosis hookspecs output plugin_file record_settings record_wakeups "
     "trace.score trace.takes tracefs validation",
     11: "loader plugin_option record_drain record_scan record_script registry "
@@ -34,20 +34,21 @@ FLOORS = {
     "record_child request runner storage trace.requests trace_source",
     13: "binding faults record restore samples trace.twin zone zone_view",
     14: "experiment experiment_source outcomes runs sensitivity simulation start "
-    "step_start study study.design study.file study.kept study.need study.root "
-    "study.task testing testing.bookkeeping testing.checklist testing.conformance "
-    "testing.golden testing.model_checks testing.plugin_checks testing.speed "
-    "testing.step_checks testing.step_watch testing.strategy_checks testing.streams "
-    "testing.trials testing.workload_checks trace.ending trace.free_run "
-    "trace.pcp_follow trace.pcp_law trace.plan trace.predict trace.resync "
-    "trace.verdict",
+    "step_start study study.design study.file study.identity study.kept study.need "
+    "study.root study.task testing testing.bookkeeping testing.checklist "
+    "testing.conformance testing.golden testing.model_checks testing.plugin_checks "
+    "testing.speed testing.step_checks testing.step_watch testing.strategy_checks "
+    "testing.streams testing.trials testing.workload_checks trace.ending "
+    "trace.free_run trace.pcp_follow trace.pcp_law trace.plan trace.predict "
+    "trace.resync trace.verdict",
     15: "bench bench_asv bench_checkout bench_command bench_compare bench_tracks check "
     "check_command compare export grid history history_command history_lines "
     "history_page listing new new_command progress record_command report "
-    "statistics_report study.against study.columns study.dataset study.files "
-    "study.progress study.results study.results_command study.run study.run_command "
-    "study.schedule study.study study.work trace.statistics trace_command "
-    "trace_import trace_report validate validate_report verify",
+    "statistics_report study.against study.cluster study.cluster_client study.columns "
+    "study.dataset study.files study.flight study.member study.progress study.results "
+    "study.results_command study.run study.run_command study.schedule study.study "
+    "study.work trace.statistics trace_command trace_import trace_report validate "
+    "validate_report verify",
     16: ". cli",
 }
 FLOOR_OF = {

@@ -20,3 +20,18 @@ def need_parquet() -> None:
             "studies are kept as Parquet, which needs pyarrow: "
             'pip install "rmqueue[study]"'
         )
+
+
+def need_distributed() -> None:
+    """Refuse to go on without Dask's scheduler and workers.
+
+    Raises
+    ------
+    UsageError
+        It is not installed.
+    """
+    if find_spec("distributed") is None:
+        raise UsageError(
+            "--cluster runs on a Dask cluster, which needs distributed: "
+            "pip install 'rmqueue[cluster]'"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from rich.console import Console
@@ -21,10 +22,11 @@ from rmqueue.study.work import Done
 
 
 class Silence:
-    """Shows nothing; keeps what came of runs."""
+    """Shows no progress; keeps what came of runs, and passes notes on."""
 
-    def __init__(self) -> None:
+    def __init__(self, notes: bool = True) -> None:
         self.dones: list[Done] = []
+        self._notes = notes
 
     def __enter__(self) -> Silence:
         return self
@@ -36,6 +38,11 @@ class Silence:
         """Take what happens."""
         if what == "done":
             self.dones.append(about)
+        elif what == "note" and self._notes:
+            self._note(about)
+
+    def _note(self, words: str) -> None:
+        print(f"rmqueue: {words}", file=sys.stderr, flush=True)
 
 
 class Shown(Silence):
@@ -73,7 +80,7 @@ class Shown(Silence):
             self._shares[about] = 0.0
         elif what == "share":
             self._shares[about[0]] = about[1]
-        else:
+        elif what == "done":
             self._shares.pop(about.key, None)
             self._failed += about.failed
             words = self._words[about.key] + ": " if about.failed else ""
@@ -85,3 +92,6 @@ class Shown(Silence):
             completed=len(self.dones) + sum(self._shares.values()),
             description=f"{len(self._shares)} running{failed}",
         )
+
+    def _note(self, words: str) -> None:
+        self._progress.console.print(Text(words, style="yellow"))

@@ -16,7 +16,7 @@ from rmqueue.study.dataset import Place
 from rmqueue.study.file import variants
 from rmqueue.study.progress import Shown, Silence
 from rmqueue.study.root import Root, root_of
-from rmqueue.study.schedule import SHARE_OF_MEMORY, Limits, free_memory, run_tasks
+from rmqueue.study.schedule import SHARE_OF_MEMORY, Limits, Tell, free_memory, run_tasks
 from rmqueue.study.study import failures, manifest_of
 from rmqueue.study.task import Task, tasks_of
 
@@ -41,6 +41,8 @@ class Wanted:
         Memory that runs may take together; None: most of what is free [GiB].
     plugins : tuple of Path
         Plugin files.
+    cluster : str or None
+        Dask cluster: its scheduler's address, or ``local:N``; None: no cluster.
     """
 
     study: str
@@ -52,6 +54,7 @@ class Wanted:
     jobs: int | None = None
     memory: float | None = None
     plugins: tuple[Path, ...] = ()
+    cluster: str | None = None
 
 
 class FailedRunsError(RmqueueError):
@@ -66,6 +69,10 @@ def run(wanted: Wanted) -> None:
     RmqueueError
         Something is wrong with the study, or some of its runs failed.
     """
+    if wanted.cluster is not None:
+        from rmqueue.study.cluster_client import check_address
+
+        check_address(wanted.cluster)
     path = experiment_path(wanted.study, default_registry())
     tasks = tasks_of(variants(path), wanted.quick)
     folder = root_of(wanted.folder or f"{path.stem}.study")
@@ -83,25 +90,42 @@ def run(wanted: Wanted) -> None:
         return
     place.write_manifest(manifest_of(path.stem, str(path), tasks, {}))
     with progress(wanted.quiet, missing) as shown:
-        run_tasks(missing, folder, limits, shown.tell)
+        run_missing(wanted, missing, folder, limits, shown.tell)
     failed = failures(shown.dones)
     place.write_manifest(manifest_of(path.stem, str(path), tasks, failed))
     report(tasks, missing, failed, folder)
 
 
+def run_missing(
+    wanted: Wanted, tasks: list[Task], folder: Root, limits: Limits, tell: Tell
+) -> None:
+    """Run tasks here, or on a cluster."""
+    if wanted.cluster is None or not tasks:
+        run_tasks(tasks, folder, limits, tell)
+        return
+    from rmqueue.study.cluster import run_tasks as run_on_cluster
+    from rmqueue.study.cluster_client import client_of
+
+    root = folder.absolute() if isinstance(folder, Path) else folder
+    with client_of(wanted.cluster, limits) as client:
+        run_on_cluster(client, tasks, root, limits, tell)
+
+
 def limits_of(wanted: Wanted) -> Limits:
-    """Return what runs may take of this machine."""
-    if wanted.memory is None:
-        memory = int(free_memory() * SHARE_OF_MEMORY)
-    else:
+    """Return what runs may take: of this machine, or of a cluster that is there."""
+    elsewhere = wanted.cluster is not None and not wanted.cluster.startswith("local:")
+    if wanted.memory is not None:
         memory = int(wanted.memory * (1 << 30))
-    return Limits(wanted.jobs or os.cpu_count() or 1, memory, wanted.plugins)
+    else:
+        memory = sys.maxsize if elsewhere else int(free_memory() * SHARE_OF_MEMORY)
+    most = sys.maxsize if elsewhere else os.cpu_count() or 1
+    return Limits(wanted.jobs or most, memory, wanted.plugins)
 
 
 def progress(quiet: bool, tasks: list[Task]) -> AbstractContextManager[Any]:
     """Show progress on stderr, if anybody watches."""
     if quiet or not sys.stderr.isatty():
-        return Silence()
+        return Silence(notes=not quiet)
     return Shown(tasks)
 
 

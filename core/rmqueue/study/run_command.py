@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
+from rmqueue.interrupt import INTERRUPTED, leave_at_once
 from rmqueue.plugin_option import PluginFiles, load_plugin_files
 
 
@@ -38,6 +40,13 @@ def run(
             min=0.01, help="GiB that runs may take together; most of what is free."
         ),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Run on a Dask cluster: tcp://HOST:PORT, or local:N to start one.",
+        ),
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Do a quarter of each run, with one seed.")
     ] = False,
@@ -57,16 +66,24 @@ def run(
     from rmqueue.study.run import run as run_study
 
     load_plugin_files(plugin)
-    run_study(
-        Wanted(
-            study=study,
-            folder=output,
-            dry_run=dry_run,
-            resume=resume,
-            quick=quick,
-            quiet=quiet,
-            jobs=jobs,
-            memory=memory,
-            plugins=tuple(plugin or ()),
+    try:
+        run_study(
+            Wanted(
+                study=study,
+                folder=output,
+                dry_run=dry_run,
+                resume=resume,
+                quick=quick,
+                quiet=quiet,
+                jobs=jobs,
+                memory=memory,
+                plugins=tuple(plugin or ()),
+                cluster=cluster,
+            )
         )
-    )
+    except KeyboardInterrupt:
+        if cluster is None:
+            leave_at_once()
+        # its processes have ended; what they shared with us is removed on the way out
+        print("rmqueue: interrupted", file=sys.stderr, flush=True)
+        raise typer.Exit(INTERRUPTED) from None
