@@ -30,6 +30,7 @@ from rmqueue.record_command import record
 from rmqueue.study.results_command import results
 from rmqueue.study.run_command import run as run_study
 from rmqueue.trace_command import app as trace_app
+from rmqueue.watch_command import watch
 
 #: Exit status beside those of `rmqueue.errors`: an error of ours.
 BUG = 70
@@ -227,6 +228,7 @@ def verify(
 app.command()(new)
 app.command()(check)
 app.command("run")(run_study)
+app.command()(watch)
 app.command()(results)
 app.command()(bench)
 app.command()(history)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,11 +77,14 @@ class Sampler:
         Cells of the map of pageblocks, at the most.
     samples : list of Sample
         What was seen.
+    on_sample : callable or None
+        Told each sample as soon as it is there, in the thread of the run.
     """
 
     count: int
     cells: int = MOST_CELLS
     samples: list[Sample] = field(default_factory=list)
+    on_sample: Callable[[Sample], None] | None = None
 
     def points(self, total: int) -> list[int]:
         """Where to look on the way to a total, the end left out."""
@@ -103,7 +107,7 @@ class Sampler:
         sizes = pages_per_block(config.start_pfn, config.pages, config.pageblock_order)
         blocks = zone.pageblocks()
         free = spread_over_blocks(blocks["free_pages"], sizes)
-        self.samples.append(
+        self._keep(
             Sample(
                 zone=zone.name,
                 done=done,
@@ -121,6 +125,11 @@ class Sampler:
                 **block_map(blocks, sizes, free, self.cells),
             )
         )
+
+    def _keep(self, sample: Sample) -> None:
+        self.samples.append(sample)
+        if self.on_sample is not None:
+            self.on_sample(sample)
 
 
 def block_map(

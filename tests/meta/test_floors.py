@@ -48,7 +48,7 @@ FLOORS = {
     "study.dataset study.files study.flight study.member study.progress study.results "
     "study.results_command study.run study.run_command study.schedule study.study "
     "study.work trace.statistics trace_command trace_import trace_report validate "
-    "validate_report verify",
+    "validate_report verify watch watch_board watch_command",
     16: ". cli",
 }
 FLOOR_OF = {
