@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -17,6 +18,8 @@ from rmqueue.samples import Sample
 #: colour-blind too (Okabe and Ito).
 LETTERS = "UMRHC"
 COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#f0e442")
+#: Samples over which events are counted: of two there is often nothing between.
+WINDOW = 10
 #: Columns that a panel needs at the least.
 PANEL_WIDTH = 58
 #: Cells of a map in a row, at the most.
@@ -32,7 +35,7 @@ class Seen:
     title : str
         What it is.
     zones : dict of str to (Sample or None, Sample)
-        The last two samples of each zone.
+        The last sample of each zone, and the one `WINDOW` before; None: the start.
     ended : bool
         Whether it is over.
     """
@@ -40,14 +43,15 @@ class Seen:
     title: str
     zones: dict[str, tuple[Sample | None, Sample]] = field(default_factory=dict)
     ended: bool = False
+    _last: dict[str, deque[Sample]] = field(default_factory=dict)
 
     def take(self, sample: Sample) -> None:
         """Take a new sample."""
-        before = self.zones.get(sample.zone)
-        self.zones = {
-            **self.zones,  # a new one each time: another thread draws
-            sample.zone: (before[1] if before else None, sample),
-        }
+        last = self._last.setdefault(sample.zone, deque(maxlen=WINDOW + 1))
+        last.append(sample)
+        before = last[0] if len(last) > WINDOW else None
+        # a new one each time: another thread draws
+        self.zones = {**self.zones, sample.zone: (before, sample)}
 
 
 @dataclass

@@ -21,7 +21,7 @@ from rmqueue.experiment import Experiment
 from rmqueue.mm.jit import ENABLED
 from rmqueue.samples import Sample, Sampler
 from rmqueue.watch import Wanted, watch
-from rmqueue.watch_board import Board, Seen, rates
+from rmqueue.watch_board import WINDOW, Board, Seen, rates
 from tests.unit.test_study import SWEEP, timeless
 from tests.unit.test_study_design import BASE, study
 
@@ -62,7 +62,8 @@ def board_of(*titles: str) -> Board:
     board = Board("small")
     for title in titles:
         seen = Seen(title)
-        seen.take(sample(ops=1000, claims=10, steals=0))
+        for _ in range(WINDOW):
+            seen.take(sample(ops=1000, claims=10, steals=0))
         seen.take(sample())
         board.runs.append(seen)
     return board

@@ -126,10 +126,7 @@ class Crew:
 
     def _meet(self) -> None:
         """Look which workers there are; new ones introduce themselves."""
-        if self.client.status != "running":
-            raise ClusterError(
-                "the scheduler is gone: start it again, and go on with --resume"
-            )
+        self._ask_for_scheduler()
         there = self.client.scheduler_info(n_workers=-1)["workers"]
         for address in self.members.keys() - there.keys():
             self._lose(address)
@@ -142,6 +139,13 @@ class Crew:
         if not self.members and not self._said_alone:
             self.tell("note", "there is no worker: waiting for one")
         self._said_alone = not self.members
+
+    def _ask_for_scheduler(self) -> None:
+        """Stop when there is no scheduler any more: it takes all workers with it."""
+        if self.client.status != "running":
+            raise ClusterError(
+                "the scheduler is gone: start it again, and go on with --resume"
+            )
 
     def _admit(self, member: Member, answer: Answer) -> None:
         """Take a worker in that runs the same.
@@ -175,6 +179,7 @@ class Crew:
 
         Runs that had not begun are not to blame; if none is known to have, all are.
         """
+        self._ask_for_scheduler()
         member = self.members.pop(address, None)
         if member is None:
             return
