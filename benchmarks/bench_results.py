@@ -10,25 +10,17 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from benchmarks import figures
 from benchmarks.choice import QUICK, strategies
-
-try:
-    from benchmarks import figures
-except ImportError:  # an earlier rmqueue
-    HAVE_FIGURES = False
-    REPLAYED: tuple[str, ...] = ("synthetic", "real")
-    PAIRS: tuple[str, ...] = ("movable <- unmovable",)
-    REPLAY_FIGURES = BOARD_FIGURES = SERVER_FIGURES = WINDOW_FIGURES = {"none": ""}
-else:
-    HAVE_FIGURES = True
-    from benchmarks.figures import (
-        BOARD_FIGURES,
-        PAIRS,
-        REPLAY_FIGURES,
-        REPLAYED,
-        SERVER_FIGURES,
-        WINDOW_FIGURES,
-    )
+from benchmarks.figures import (
+    BOARD_FIGURES,
+    HAVE_EXPERIMENTS,
+    PAIRS,
+    REPLAY_FIGURES,
+    REPLAYED,
+    SERVER_FIGURES,
+    WINDOW_FIGURES,
+)
 
 AnyType = TypeVar("AnyType", bound=type)
 
@@ -70,7 +62,7 @@ class Figures:
 
 def found_by_replays() -> dict[str, Any]:
     """Figures of the experiments that replay requests."""
-    if not HAVE_FIGURES:
+    if not HAVE_EXPERIMENTS:
         return {}
     return {name: figures.replayed(name, strategies()) for name in REPLAYED}
 
@@ -115,7 +107,7 @@ class Predicted(OfOne):
     """A window of the built-in recording, followed page by page."""
 
     def setup_cache(self) -> dict[str, Any]:
-        return figures.predicted(strategies()) if HAVE_FIGURES else {}
+        return figures.predicted(strategies()) if HAVE_EXPERIMENTS else {}
 
 
 @tracking(BOARD_FIGURES)
@@ -123,7 +115,7 @@ class Board(OfOne):
     """Published: the worst refill while dd writes, on a small board; ten seeds."""
 
     def setup_cache(self) -> dict[str, Any]:
-        if not HAVE_FIGURES:
+        if not HAVE_EXPERIMENTS:
             return {}
         return figures.simulated(figures.BOARD, strategies(), BOARD_FIGURES)
 
@@ -133,7 +125,7 @@ class Server(OfOne):
     """Published: throughput under contention, one node of a server, the whole run."""
 
     def setup_cache(self) -> dict[str, Any]:
-        if not HAVE_FIGURES:
+        if not HAVE_EXPERIMENTS:
             return {}
         name = figures.SERVER_QUICK if QUICK else figures.SERVER
         return figures.simulated(name, strategies(), SERVER_FIGURES)

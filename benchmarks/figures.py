@@ -12,8 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from rmqueue.errors import RmqueueError, UnknownNameError
-from rmqueue.experiment import Experiment
+try:
+    from rmqueue.errors import RmqueueError, UnknownNameError
+    from rmqueue.experiment import Experiment
+except ImportError:  # an earlier rmqueue
+    HAVE_EXPERIMENTS = False
+else:
+    HAVE_EXPERIMENTS = True
 
 #: Figure -> value.
 Figures: TypeAlias = dict[str, float]
@@ -125,9 +130,12 @@ def simulated(
 def predicted(strategies: Sequence[str]) -> Table:
     """Follow a window of the built-in recording, page by page, with each strategy."""
     from rmqueue.registry import default_registry
-    from rmqueue.trace.predict import Prediction
-    from rmqueue.validate import find_evidence, kernel_for
 
+    try:
+        from rmqueue.trace.predict import Prediction
+        from rmqueue.validate import find_evidence, kernel_for
+    except ImportError:  # an earlier rmqueue follows no recording: there is nothing
+        return {}
     registry = default_registry()
     whole = find_evidence("real", registry)
     window = replace(whole, events=whole.events[:WINDOW_EVENTS])

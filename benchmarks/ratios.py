@@ -16,14 +16,16 @@ from pathlib import Path
 from benchmarks.choice import kernel_of, yardstick_variant
 from benchmarks.compare_yardstick import ratio_to_yardstick
 from benchmarks.streams import binary, load
-from rmqueue.errors import RmqueueError
-from rmqueue.registry import default_registry
 
 STREAM = "bulkfrag"
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line."""
+    # here, since asv imports this module with earlier versions too
+    from rmqueue.errors import RmqueueError
+    from rmqueue.registry import default_registry
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("strategies", nargs="+", metavar="STRATEGY")
     parser.add_argument("--plugin", type=Path, action="append", default=[])

@@ -13,8 +13,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
 
-from rmqueue.experiment import Experiment
-from rmqueue.results import Row
+try:
+    from rmqueue.experiment import Experiment
+    from rmqueue.results import Row
+except ImportError as error:  # an earlier rmqueue, and asv imports everything here
+    MISSING = str(error)
+else:
+    MISSING = ""
 
 STRATEGIES = ("remembered-fallback", "reclaiming-memory", "steal-smallest-buddy")
 SEEDS = range(1, 6)
@@ -48,6 +53,8 @@ def show(name: str, runs: dict[str, list[tuple[float, ...]]]) -> None:
 
 def main() -> None:
     """Print the table."""
+    if MISSING:
+        sys.exit(f"this version of rmqueue has no experiments: {MISSING}")
     print(" " * 36 + " ".join(f"{head:>34}" for head in COLUMNS))
     show("real", {s: [run("real", s)] for s in STRATEGIES})
     for folder in map(Path, sys.argv[1:]):
