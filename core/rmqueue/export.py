@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from rmqueue.grid import FALLBACKS
+from rmqueue.figures import FALLBACKS
 from rmqueue.metrics import pairs
 from rmqueue.mm.mmzone import MIGRATETYPES
 from rmqueue.results import Comparison, Matrix, Outcome, Row

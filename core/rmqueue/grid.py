@@ -2,22 +2,43 @@
 
 A *claim* takes over a whole pageblock, a *steal* takes one block out of another type's
 pageblock, *pollute* counts the pages placed there; always by type pair, requested type
-first.  Several seeds make one cell: the median, and the range where they differ.
+first.  Several seeds make one cell, mean and standard deviation where they differ;
+below stands what changes against the first strategy, paired by seed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from statistics import median_low
-from typing import TypeAlias
 
+from rmqueue.bootstrap import FEWEST, can_bootstrap, coverage_note
+from rmqueue.figures import (
+    FALLBACKS,
+    MEASURE,
+    Figure,
+    figure_named,
+    figures_of,
+    pair_name,
+    whole,
+)
 from rmqueue.metrics import pairs
 from rmqueue.results import Comparison, Matrix, Outcome, Recorded
+from rmqueue.statistics import (
+    DETERMINISTIC,
+    Difference,
+    Statistics,
+    seeds_of,
+    statistics_of,
+    summarise,
+)
 
-FALLBACKS = ("claim", "steal", "pollute")
-Number: TypeAlias = Callable[[Outcome], float]
+#: Rows between those of the fallbacks and the end, in order; orders stand for `{}`.
+BELOW = (
+    *("work_claim_try", "work_scan_block", "hold_worst_us", "hold_p99_us"),
+    *("unusable_order_{}", "mixed_pageblocks", "ns_per_op"),
+)
+INTERVAL = "  95 % interval"
 
 
 @dataclass(frozen=True)
@@ -44,22 +65,31 @@ class Grid:
         Label, and a cell per column.
     notes : tuple of str
         Lines below.
+    changes_title : str
+        What the second part of the table is; empty if there is none.
+    changes : tuple of (str, tuple of str)
+        As rows: what changes against the first strategy.
     """
 
     title: tuple[str, ...]
     headings: tuple[str, ...]
     rows: tuple[tuple[str, tuple[str, ...]], ...]
     notes: tuple[str, ...]
+    changes_title: str = ""
+    changes: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def grid_of(comparison: Comparison) -> Grid:
     """Lay a comparison out."""
     columns = tuple(columns_of(comparison))
+    changes = tuple(changes_of(comparison, columns))
     return Grid(
         title=tuple(filter(None, (title_of(comparison), comparison.description))),
         headings=tuple(column.heading for column in columns),
         rows=tuple(rows_of(comparison, columns)),
         notes=tuple(notes_of(comparison)),
+        changes_title=changes_title(comparison) if changes else "",
+        changes=changes,
     )
 
 
@@ -84,38 +114,18 @@ def rows_of(
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Every row that has something to say."""
     yield "kernel", tuple(column.kernel for column in columns)
-    yield "pages asked", cells(columns, lambda outcome: outcome.asked, whole)
-    served = cells(columns, lambda outcome: outcome.served, whole)
+    asked, served = figure_named("asked"), figure_named("served")
+    yield asked.heading, cells(columns, asked)
     pages = (recorded_pages(column) for column in columns)
-    yield "pages served", tuple(map("".join, zip(served, pages, strict=True)))
+    words = zip(cells(columns, served), pages, strict=True)
+    yield served.heading, tuple(map("".join, words))
     yield from fallback_rows(columns)
-    for label, number, show in measures(comparison):
-        yield label, cells(columns, number, show)
-    for name in measured(comparison):
-        yield name, cells(columns, partial(measure, name), figure)
-    misuse = cells(columns, lambda outcome: sum(outcome.misuse.values()), whole)
-    if any(cell not in ("0", "") for cell in misuse):
-        yield "impossible operations", misuse
-
-
-def measured(comparison: Comparison) -> tuple[str, ...]:
-    """Names of what the workload measured, in the order of first appearance."""
-    names = (name for row in comparison.rows for name in row.total.measures)
-    return tuple(dict.fromkeys(names))
-
-
-def measure(name: str, outcome: Outcome) -> float:
-    """One of the workload's own measures; 0 if this run had none."""
-    return outcome.measures.get(name, 0.0)
-
-
-def figure(value: float) -> str:
-    """Show a measure: whole if it is large or whole, else with two digits."""
-    whole_enough = abs(value) >= 1000 or value == int(value)
-    return str(int(value)) if whole_enough else f"{value:.2f}"
-
-
-Measure: TypeAlias = tuple[str, Number, Callable[[float], str]]
+    for figure in below(comparison):
+        yield figure.heading, cells(columns, figure)
+    misuse = figure_named("impossible_ops")
+    wrong = cells(columns, misuse)
+    if any(cell not in ("0", "") for cell in wrong):
+        yield misuse.heading, wrong
 
 
 def recorded_pages(column: Column) -> str:
@@ -124,21 +134,18 @@ def recorded_pages(column: Column) -> str:
     return "" if recorded is None or recorded.pages is None else str(recorded.pages)
 
 
-def measures(comparison: Comparison) -> Iterator[Measure]:
-    """Yield what stands below the fallbacks."""
-    yield "claim attempts", lambda outcome: outcome.counters["claim_try"], whole
-    yield "blocks scanned", lambda outcome: outcome.counters["scan_block"], whole
-    yield "worst hold [us]", lambda outcome: outcome.holds.worst_ps, microseconds
-    yield "p99 hold [us]", lambda outcome: outcome.holds.p99_ps, microseconds
-    for order in comparison.unusable_orders:
-        yield f"unusable index, order {order}", partial(unusable, order), index
-    yield "mixed pageblocks", lambda outcome: outcome.mixed_pageblocks, whole
-    yield "time [ms/million ops]", lambda outcome: outcome.ns_per_op, tenths
+def below(comparison: Comparison) -> Iterator[Figure]:
+    """Yield what stands below the fallbacks, the workload's own measures at last."""
+    for name in BELOW:
+        orders = comparison.unusable_orders if "{}" in name else (0,)
+        yield from (figure_named(name.format(order)) for order in orders)
+    measures = (figure_names(row.total) for row in comparison.rows)
+    yield from map(figure_named, dict.fromkeys(n for names in measures for n in names))
 
 
-def unusable(order: int, outcome: Outcome) -> float:
-    """Unusable index of an outcome; -1 if the zone has no such order."""
-    return outcome.unusable.get(order, -1)
+def figure_names(outcome: Outcome) -> list[str]:
+    """Names of what the workload measured."""
+    return [MEASURE + name for name in outcome.measures]
 
 
 def fallback_rows(columns: tuple[Column, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -151,7 +158,7 @@ def fallback_rows(columns: tuple[Column, ...]) -> Iterator[tuple[str, tuple[str,
             for asked, taken, _ in sorted(pairs(matrix))
         )
         for pair in used:
-            label = f"{kind:<7} {pair[0]} <- {pair[1]}"
+            label = figure_named(pair_name(kind, *pair)).heading
             yield label, tuple(pair_cell(column, kind, pair) for column in columns)
         if not used:
             yield (
@@ -177,58 +184,117 @@ def pair_cell(column: Column, kind: str, pair: tuple[str, str]) -> str:
     return spread(counts, whole)
 
 
-def cells(
-    columns: tuple[Column, ...], number: Number, show: Callable[[float], str]
-) -> tuple[str, ...]:
-    """Cells of one row; the recorded kernel's stays empty."""
+def cells(columns: tuple[Column, ...], figure: Figure) -> tuple[str, ...]:
+    """Cells of one row; empty for the recorded kernel, and for who lacks it."""
     return tuple(
-        spread([number(outcome) for outcome in column.outcomes], show)
-        if column.recorded is None
-        else ""
+        spread(
+            [
+                figures[figure.name]
+                for figures in map(figures_of, column.outcomes)
+                if figure.name in figures
+            ],
+            figure.show,
+        )
         for column in columns
     )
 
 
-def spread(values: list[float] | list[int], show: Callable[[float], str]) -> str:
-    """One value, or median and range of several; empty if there is none.
+def spread(values: Sequence[float], show: Callable[[float], str]) -> str:
+    """One value, or mean and standard deviation of several; empty if there is none.
 
     Examples
     --------
-    >>> spread([3, 1, 2], whole)
-    '2 (1..3)'
+    >>> spread([3, 1, 2], whole), spread([2, 2, 2], whole)
+    ('2.0 ± 1.0', '2')
     """
     if not values:
         return ""
-    low, middle, high = (show(f(values)) for f in (min, median_low, max))
-    return middle if low == high else f"{middle} ({low}..{high})"
+    found = summarise(values, interval=False)
+    if not found.varies or found.sd is None:
+        return show(values[0])
+    digits = digits_of(found.sd)
+    return f"{found.mean:.{digits}f} ± {found.sd:.{digits}f}"
 
 
-def whole(value: float) -> str:
-    """Show a count."""
-    return str(int(value))
+def digits_of(value: float) -> int:
+    """Digits behind the point that show two of a value, six at most.
+
+    Examples
+    --------
+    >>> [digits_of(value) for value in (123, 12.3, 1.23, 0.0123)]
+    [0, 0, 1, 3]
+    """
+    return min(max(0, 1 - math.floor(math.log10(abs(value)))), 6)
 
 
-def microseconds(value_ps: float) -> str:
-    """Show picoseconds as microseconds, with three digits or more."""
-    value = value_ps / 1e6
-    return f"{value:.1f}" if value >= 100 else f"{value:.2f}"
+def changes_of(
+    comparison: Comparison, columns: tuple[Column, ...]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield what changes against the first strategy: a row, and a row of intervals."""
+    if seeds_of(comparison) < FEWEST or len(comparison.labels) < 2:
+        return
+    found = statistics_of(comparison, interval=can_bootstrap(), main=True)
+    for figure in found.figures:
+        by_column = [change_in(found, column, figure.name) for column in columns]
+        if any(one and one.change.mean for one in by_column):
+            yield figure.heading, tuple(map(change_cell, by_column))
+            yield INTERVAL, tuple(map(interval_cell, by_column))
 
 
-def index(value: float) -> str:
-    """Show thousandths as debugfs does; nothing for an order that is not there."""
-    return "" if value < 0 else f"{int(value) // 1000}.{int(value) % 1000:03}"
+def change_in(found: Statistics, column: Column, name: str) -> Difference | None:
+    """Change of a figure in a column; None for the baseline and the recorded kernel."""
+    if column.recorded is not None:
+        return None
+    return found.differences.get(column.heading, {}).get(name)
 
 
-def tenths(value: float) -> str:
-    """Show one digit behind the point."""
-    return f"{value:.1f}"
+def change_cell(found: Difference | None) -> str:
+    """Show a change: in percent, or as it is where the baseline has nothing."""
+    if found is None:
+        return ""
+    if found.percent is not None:
+        return f"{found.percent:+.1f} %"
+    mean = found.change.mean
+    return f"{mean:+.{digits_of(mean)}f}" if mean else "0"
+
+
+def interval_cell(found: Difference | None) -> str:
+    """Show the interval of a change; that it is the same for all seeds, if it is."""
+    if found is None:
+        return ""
+    if found.same_share or found.change.remark == DETERMINISTIC:
+        return DETERMINISTIC
+    one = found.change.interval if found.percent is None else found.percent_interval
+    if one is None:
+        return ""
+    digits = 1 if found.percent is not None else digits_of(one.high - one.low)
+    return f"{one.low:+.{digits}f}..{one.high:+.{digits}f}"
+
+
+def changes_title(comparison: Comparison) -> str:
+    """Say what the second part of the table is."""
+    return f"change against {comparison.labels[0]}, paired by seed"
+
+
+def seeds_notes(comparison: Comparison) -> Iterator[str]:
+    """Yield what cells of several seeds are, and how far intervals can be trusted."""
+    seeds = seeds_of(comparison)
+    if seeds < 2:
+        return
+    yield f"cells: mean ± standard deviation of {seeds} seeds; without ±: deterministic"
+    if seeds < FEWEST:
+        yield "two seeds are too few for intervals"
+    elif len(comparison.labels) > 1:
+        if can_bootstrap():
+            yield "intervals: bootstrap (BCa), 9,999 resamples of the seeds"
+            yield from filter(None, [coverage_note(seeds)])
+        else:
+            yield "no intervals: they need SciPy: pip install 'rmqueue[study]'"
 
 
 def notes_of(comparison: Comparison) -> Iterator[str]:
     """Yield what must be known beside the numbers."""
-    seeds = {row.seed for row in comparison.rows}
-    if len(seeds) > 1:
-        yield f"cells: median (lowest..highest) of {len(seeds)} seeds"
+    yield from seeds_notes(comparison)
     if comparison.machine:
         yield f"holds: modelled cost of the work under zone->lock, {comparison.machine}"
     if any(len(row.zones) > 1 for row in comparison.rows):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rmqueue.grid import Grid, grid_of, microseconds
+from rmqueue.figures import PS_PER_US, microseconds
+from rmqueue.grid import Grid, grid_of
 from rmqueue.results import Comparison, Row
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ GAP = "  "
 def text(comparison: Comparison) -> str:
     """Plain text in columns, as it goes into a patch mail."""
     grid = grid_of(comparison)
-    labels = max(len(label) for label, _ in grid.rows)
+    labels = max(len(label) for label, _ in (*grid.rows, *grid.changes))
     widths = column_widths(grid)
     lines = list(grid.title)
     lines.append("")
@@ -26,6 +27,9 @@ def text(comparison: Comparison) -> str:
         lines.append(aligned("", parts, labels, widths))
     lines.append("-" * (labels + sum(len(GAP) + width for width in widths)))
     lines += [aligned(label, row, labels, widths) for label, row in grid.rows]
+    if grid.changes:
+        lines += ["", grid.changes_title]
+        lines += [aligned(label, row, labels, widths) for label, row in grid.changes]
     lines.append("")
     lines += grid.notes
     return "\n".join(line.rstrip() for line in lines).strip("\n") + "\n"
@@ -53,6 +57,11 @@ def rich_table(comparison: Comparison) -> Table:
         table.add_column(head, justify="right", no_wrap=True)
     for label, row in grid.rows:
         table.add_row(Text(label), *map(Text, row))
+    if grid.changes:
+        table.add_section()
+        table.add_row(Text(grid.changes_title, style="italic"))
+    for label, row in grid.changes:
+        table.add_row(Text(label), *map(Text, row))
     return table
 
 
@@ -65,6 +74,9 @@ def markdown(comparison: Comparison) -> str:
     lines.append(piped(["", *grid.headings]))
     lines.append(piped([":---", *("---:" for _ in grid.headings)]))
     lines += [piped([label, *row]) for label, row in grid.rows]
+    if grid.changes:
+        lines.append(piped([f"**{grid.changes_title}**", *("" for _ in grid.headings)]))
+    lines += [piped([label.strip(), *row]) for label, row in grid.changes]
     lines.append("")
     lines += [f"- {escaped(note)}" for note in grid.notes]
     return "\n".join(lines) + "\n"
@@ -74,10 +86,11 @@ def one_line(row: Row) -> str:
     """Say in one line what came of a run."""
     total = row.total
     fallbacks = sum(map(sum, total.claim)) + sum(map(sum, total.steal))
+    worst = microseconds(total.holds.worst_ps / PS_PER_US)
     seed = "" if row.seed is None else f", seed {row.seed}"
     return (
         f"{row.label} on {row.kernel}{seed}: {total.served} of {total.asked} pages, "
-        f"{fallbacks} fallbacks, worst hold {microseconds(total.holds.worst_ps)} us"
+        f"{fallbacks} fallbacks, worst hold {worst} us"
     )
 
 
@@ -85,7 +98,7 @@ def column_widths(grid: Grid) -> list[int]:
     """Width of each column: its widest cell, or the widest part of its heading."""
     return [
         max(
-            *(len(row[at]) for _, row in grid.rows),
+            *(len(row[at]) for _, row in (*grid.rows, *grid.changes)),
             *(len(part) for part in parts_of(heading)),
         )
         for at, heading in enumerate(grid.headings)

@@ -32,15 +32,16 @@ FLOORS = {
     "trace.columns trace.lookahead trace.merge trace.survey",
     12: "config cost experiment_file measures metrics ops record_about "
     "record_child request runner storage trace.requests trace_source",
-    13: "binding faults record restore samples trace.twin zone zone_view",
+    13: "binding bootstrap faults figures record restore samples trace.twin zone "
+    "zone_view",
     14: "experiment experiment_source outcomes runs sensitivity simulation start "
-    "step_start study study.design study.file study.identity study.kept study.need "
-    "study.root study.task testing testing.bookkeeping testing.checklist "
-    "testing.conformance testing.golden testing.model_checks testing.plugin_checks "
-    "testing.speed testing.step_checks testing.step_watch testing.strategy_checks "
-    "testing.streams testing.trials testing.workload_checks trace.ending "
-    "trace.free_run trace.pcp_follow trace.pcp_law trace.plan trace.predict "
-    "trace.resync trace.verdict",
+    "statistics step_start study study.design study.file study.identity "
+    "study.kept study.need study.root study.task testing testing.bookkeeping "
+    "testing.checklist testing.conformance testing.golden testing.model_checks "
+    "testing.plugin_checks testing.speed testing.step_checks testing.step_watch "
+    "testing.strategy_checks testing.streams testing.trials "
+    "testing.workload_checks trace.ending trace.free_run trace.pcp_follow "
+    "trace.pcp_law trace.plan trace.predict trace.resync trace.verdict",
     15: "bench bench_asv bench_checkout bench_command bench_compare bench_tracks check "
     "check_command compare export grid history history_command history_lines "
     "history_page listing new new_command progress record_command report "

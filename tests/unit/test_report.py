@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
-from rmqueue.grid import grid_of, spread, whole
+from rmqueue.figures import index, whole
+from rmqueue.grid import grid_of, spread
 from rmqueue.report import markdown, one_line, rich_table, text, wrapped
-from rmqueue.results import Recorded
-from tests.unit.experiments import small_comparison
+from rmqueue.results import Comparison, Recorded
+from tests.unit.experiments import five_seeds, of_seeds, small_comparison
 
 
 def test_a_column_per_strategy_and_a_cell_per_row() -> None:
@@ -24,14 +27,61 @@ def test_a_column_per_strategy_and_a_cell_per_row() -> None:
     assert dict(grid.rows)["kernel"][:2] == ("6.9", "6.14")
 
 
-def test_several_seeds_are_a_median_with_a_range() -> None:
+def test_several_seeds_are_a_mean_with_its_deviation() -> None:
     assert spread([5], whole) == spread([5, 5, 5], whole) == "5"
-    assert spread([9, 1, 4], whole) == "4 (1..9)"
+    assert spread([9, 1, 4], whole) == "4.7 ± 4.0"
+    assert spread([9000, 1000, 4000], whole) == "4667 ± 4041"
+    assert spread([0.9871, 0.9872], index) == "0.987150 ± 0.000071"
     assert spread([], whole) == ""
     rows = small_comparison().rows_of("now")
-    asked = sorted(row.total.asked for row in rows)
+    low, high = sorted(row.total.asked for row in rows)
     cell = dict(grid_of(small_comparison()).rows)["pages asked"][1]
-    assert cell == f"{asked[0]} ({asked[0]}..{asked[1]})"
+    middle, apart = (low + high) / 2, (high - low) / 2**0.5
+    assert (
+        cell == f"{middle:.1f} ± {apart:.1f}" or cell == f"{middle:.0f} ± {apart:.0f}"
+    )
+    assert "two seeds are too few for intervals" in grid_of(small_comparison()).notes
+
+
+def test_one_seed_looks_as_it_always_did() -> None:
+    one = of_seeds(small_comparison(), 1)
+    words = text(one) + markdown(one)
+    assert "±" not in words
+    assert not grid_of(one).changes
+    assert "deterministic" not in words
+    assert "deviation" not in words
+
+
+@pytest.mark.parametrize("render", [text, markdown])
+def test_changes_stand_below(render: Callable[[Comparison], str]) -> None:
+    words = render(five_seeds())
+    assert "change against base, paired by seed" in words
+    assert "+50.0 %" in words, "claim attempts: 10, 20, ... and half as many more"
+    assert "95 % interval" in words
+    assert "intervals of 5 seeds are too narrow" in words
+
+
+def test_cells_of_changes() -> None:
+    grid = grid_of(five_seeds())
+    cells = list(grid.changes)
+    labels = [label for label, _ in cells]
+    at = labels.index("claim attempts")
+    assert cells[at][1] == ("", "+50.0 %")
+    assert cells[at + 1] == ("  95 % interval", ("", "deterministic"))
+    at = labels.index("blocks scanned")
+    assert cells[at][1] == ("", "+3.0")  # of nothing
+    assert cells[at + 1][1] == ("", "+1.8..+4.2")
+    at = labels.index("mixed pageblocks")
+    assert cells[at + 1][1] == ("", "deterministic")
+    assert "p99 hold [us]" not in labels, "it does not change"
+
+
+def test_without_scipy_there_are_no_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rmqueue.grid.can_bootstrap", lambda: False)
+    words = text(five_seeds())
+    assert "+50.0 %" in words
+    assert ".." not in words.partition("change against")[2].partition("\n\n")[0]
+    assert "no intervals: they need SciPy: pip install 'rmqueue[study]'" in words
 
 
 def test_plain_text_is_aligned() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from rmqueue.export import hold_fields, pair_fields
-from rmqueue.grid import FALLBACKS
+from rmqueue.figures import FALLBACKS
 from rmqueue.mm.vmstat import ALL_COUNTERS
 from rmqueue.results import Holds, Matrix, Outcome, Row
 from rmqueue.samples import Sample

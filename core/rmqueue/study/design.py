@@ -131,7 +131,7 @@ class Sweep(Model):
     def _drawn(self) -> Iterator[Point]:
         """Points of a Latin hypercube: each part of each range once."""
         try:
-            from scipy.stats import qmc  # type: ignore[import-untyped]
+            from scipy.stats import qmc
         except ImportError:
             raise UsageError(
                 'design = "sample" needs SciPy: pip install "rmqueue[study]"'
