@@ -64,7 +64,8 @@ def watch(wanted: Wanted, console: Console | None = None) -> None:
         live = Live(board, console=console, refresh_per_second=PICTURES)
         with live if console.is_terminal else nullcontext():
             for row in Watcher(board, console, wanted).rows(variant):
-                console.print(Text(one_line(row)), soft_wrap=True)
+                head = "" if console.is_terminal else f"{board.head}: "
+                console.print(Text(head + one_line(row)), soft_wrap=True)
 
 
 def head_of(variant: Variant) -> str:
@@ -127,4 +128,5 @@ class Watcher:
         seen.take(sample)
         if not self.console.is_terminal:
             with self._lock:
-                self.console.print(Text(line(seen, sample)), soft_wrap=True)
+                words = f"{self.board.head}: {line(seen, sample)}"
+                self.console.print(Text(words), soft_wrap=True)

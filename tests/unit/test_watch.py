@@ -147,6 +147,9 @@ def test_a_line_for_each_look_where_there_is_no_terminal(
     assert len(looks) == 2 * 2 * 2 * 4
     assert sum("capped, seed 2: " in line and " 100%: " in line for line in looks) == 2
     assert sum("fallbacks, worst hold" in line for line in lines) == 8
+    for pages in (2048, 4096):
+        head = f"small at zone.pages = {pages}: "
+        assert sum(line.startswith(head) for line in lines) == len(lines) / 2
 
 
 def test_it_moves_in_a_terminal(tmp_path: Path) -> None:
