@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from rmqueue.binding import BoundStrategy
 from rmqueue.errors import RmqueueError, StrategyError
 from rmqueue.mm.jit import python_function
-from rmqueue.mm.mmzone import FAULTS, OTHER_PAGES, STOPPED
+from rmqueue.mm.mmzone import FAULTS, OTHER_PAGES, STOPPED, WRONG_BLOCK
 from rmqueue.mm.steps import EndlessLoopError
 from rmqueue.storage import ZoneStorage
 
@@ -92,7 +92,12 @@ def details(zone: Any) -> str:
     fault, order, pfn = (int(zone[f]) for f in ("fault", "fault_order", "fault_pfn"))
     if fault == STOPPED:
         return ""
-    words = f": it returned pfn {pfn + int(zone['base'])} for order {order}"
+    place = f"pfn {pfn + int(zone['base'])}"
+    if fault == WRONG_BLOCK:
+        return (
+            f": {place}, order {order}: its order is in page_state() of its first page"
+        )
+    words = f": it returned {place} for order {order}"
     if pfn == -1:
         words = f": it returned -1 for order {order}"
     if fault == OTHER_PAGES:

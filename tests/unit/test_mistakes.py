@@ -149,6 +149,25 @@ RUNNING = {
         "return rmqueue_steal(zone, order + 1, start_mt)",
         "it returned pfn 2 for order 0, and took 2 pages instead of 1",
     ),
+    "a block with another order than it has": (
+        "from rmqueue.mm.fallback import steal_block\n"
+        "from rmqueue.mm.free_list import list_first\n"
+        "from rmqueue.mm.mmzone import free_list\n\n"
+        f"{FALLBACK}    at = list_first(zone, free_list(zone, 0, 1))\n"
+        "    return steal_block(zone, at, 3, order, start_mt, 1)\n",
+        "gave a brick a block that is not free, or not of that order: pfn 1, order 3",
+    ),
+    "a block that is not free": (
+        "from rmqueue.mm.fallback import try_to_claim_block\n\n"
+        f"{FALLBACK}    return try_to_claim_block(\n"
+        "        zone, 0, 10, order, start_mt, 1, flags)\n",
+        "gave a brick a block that is not free, or not of that order: pfn 0, order 10",
+    ),
+    "a block outside the zone": (
+        "from rmqueue.mm.fallback import steal_block\n\n"
+        f"{FALLBACK}    return steal_block(zone, 1 << 45, 0, order, start_mt, 1)\n",
+        "gave a brick a block that is not free, or not of that order: pfn 35184372088",
+    ),
     "a page that it took and forgot": (
         "rmqueue_steal(zone, order, start_mt)\nreturn -1",
         "it returned -1 for order 0, and took 1 pages instead of 0",

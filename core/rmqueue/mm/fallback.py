@@ -21,8 +21,11 @@ from rmqueue.mm.mmzone import (
     CMA,
     HIGHATOMIC,
     MOVABLE,
+    PAGE_FREE,
+    WRONG_BLOCK,
     ZONE_BOOSTED_WATERMARK,
     free_list,
+    page_state,
     pageblock_type,
     pageblock_word,
 )
@@ -198,6 +201,20 @@ def worth_claiming(zone: Any, pfn: int, start_mt: int, block_mt: int) -> bool:
 
 
 @jit
+def is_free_block(zone: Any, pfn: int, high: int) -> bool:
+    """Whether a free block of an order begins at a page; notes the fault if not.
+
+    A brick that takes another block off the lists would damage memory far from it.
+    """
+    inside = zone.start <= pfn and pfn + (1 << high) <= zone.end
+    if inside and page_state(zone, pfn) == PAGE_FREE | high:
+        return True
+    if zone.fault == 0:
+        zone.fault, zone.fault_pfn, zone.fault_order = WRONG_BLOCK, pfn, high
+    return False
+
+
+@jit
 def try_to_claim_block(
     zone: Any, pfn: int, high: int, order: int, start_mt: int, block_mt: int, flags: int
 ) -> int:
@@ -219,14 +236,15 @@ def try_to_claim_block(
     Returns
     -------
     int64
-        The page, relative to the zone, or -1: nothing changed but the watermark boost.
+        The page, relative to the zone, or -1: nothing changed but the watermark boost,
+        or no such block is free.
 
     Notes
     -----
     Mirrors ``try_to_claim_block()``, mm/page_alloc.c, Linux 6.15.
     """
     zone.cnt[CLAIM_TRY] += 1
-    if block_mt == HIGHATOMIC:
+    if block_mt == HIGHATOMIC or not is_free_block(zone, pfn, high):
         return -1
     if high >= zone.pageblock_order:
         page_del_and_expand(zone, pfn, order, high, start_mt)
@@ -268,8 +286,10 @@ def steal_block(
     Returns
     -------
     int64
-        `pfn`.
+        `pfn`, or -1: no such block is free.
     """
+    if not is_free_block(zone, pfn, high):
+        return -1
     page_del_and_expand(zone, pfn, order, high, rest_mt)
     zone.cnt[STEAL] += 1
     zone.steals[start_mt, rest_mt] += 1

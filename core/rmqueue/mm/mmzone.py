@@ -87,9 +87,10 @@ FAULTS = (
     "returned a page that is not aligned to its order",
     "took other pages off the free lists than those of the block that it returned",
     "stopped in the middle of a request",
+    "gave a brick a block that is not free, or not of that order",
 )
-#: The faults that are not of the page itself.
-OTHER_PAGES, STOPPED = 4, 5
+#: The faults that are not of the page that was returned.
+OTHER_PAGES, STOPPED, WRONG_BLOCK = 4, 5, 6
 
 _i8 = "i8"
 #: A CPU's lists: 64 bytes, one line of the cache.  With `pcp_fixed_high`, free_count is

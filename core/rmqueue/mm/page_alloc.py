@@ -140,6 +140,8 @@ def rmqueue_fallback(
     listed = listed_pages(zone)
     pfn = fallback(zone, order, start_mt, flags, batch, state)
     taken, wanted, fault = listed - listed_pages(zone), 0, 0
+    if zone.fault != 0:
+        return -1
     if pfn != -1:
         wanted = 1 << order
         fault = taken_page_fault(zone, pfn, order)
