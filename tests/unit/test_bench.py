@@ -66,6 +66,7 @@ def test_a_quick_run_has_a_line_for_each_strategy(
     assert "needs a checkout" in rest[-1]
 
 
+@pytest.mark.slow
 def test_in_a_checkout_c_is_the_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT / "docs")
     ratios, note = bench.ratios_to_yardstick(("none", "tight-fallback"))

@@ -96,6 +96,7 @@ def test_numpy_numbers_are_numbers(zone: Zone) -> None:
     zone.free(*given)
 
 
+@pytest.mark.slow
 def test_long_lists_are_cut_as_the_kernel_cuts_them() -> None:
     zone = Zone(ZoneConfig(pages=400_000))
     pages = zone.alloc_bulk(count=399_000, migratetype="movable")
