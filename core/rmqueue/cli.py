@@ -27,6 +27,7 @@ from rmqueue.interrupt import INTERRUPTED, leave_at_once
 from rmqueue.new_command import new
 from rmqueue.plugin_option import PluginFiles, load_plugin_files
 from rmqueue.record_command import record
+from rmqueue.study.report_command import report as report_study
 from rmqueue.study.results_command import results
 from rmqueue.study.run_command import run as run_study
 from rmqueue.trace_command import app as trace_app
@@ -230,6 +231,7 @@ app.command()(check)
 app.command("run")(run_study)
 app.command()(watch)
 app.command()(results)
+app.command("report")(report_study)
 app.command()(bench)
 app.command()(history)
 # what follows COMMAND belongs to it, with or without the dashes before

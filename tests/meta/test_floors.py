@@ -46,7 +46,12 @@ FLOORS = {
     "check_command compare export grid history history_command history_lines "
     "history_page listing new new_command progress record_command report "
     "statistics_report study.against study.cluster study.cluster_client study.columns "
-    "study.dataset study.files study.flight study.member study.progress study.results "
+    "study.dataset study.files study.flight study.member study.page "
+    "study.page.browser study.page.chapters study.page.figures study.page.maps "
+    "study.page.need study.page.numbers study.page.page study.page.report "
+    "study.page.series "
+    "study.page.table study.page.verdict study.progress study.report_command "
+    "study.results "
     "study.results_command study.run study.run_command study.schedule study.study "
     "study.work trace.statistics trace_command trace_import trace_report validate "
     "validate_report verify watch watch_board watch_command",

@@ -1,0 +1,232 @@
+"""The page: everything of a study in one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from itertools import groupby
+from typing import Any
+
+import jinja2
+import vl_convert
+
+from rmqueue.errors import UsageError
+from rmqueue.report import text
+from rmqueue.study.kept import KeptRun, KeptStudy
+from rmqueue.study.page import figures, series
+from rmqueue.study.page.chapters import Chapter, chapters_of
+from rmqueue.study.page.maps import Album, pack, pictures
+from rmqueue.study.page.table import Heat, Table, heats_of, table_of
+from rmqueue.study.page.verdict import duration, lead, sentences
+
+#: Chapters that get pictures and charts; the others, a table and words.
+MOST_ILLUSTRATED = 12
+#: What the page uses of the bundle of Vega, Vega-Lite and Vega-Embed.
+VEGA = "window.vegaEmbed = vegaEmbed;"
+HERE = files("rmqueue.study.page")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A chapter as the template wants it.
+
+    Attributes
+    ----------
+    ident, title, description, source : str
+        Anchor, and words above.
+    lead : str
+        The verdict in a sentence.
+    sentences, notes : tuple of str
+        The verdict in full; what a reader must know.
+    table : Table
+        The comparison.
+    text : str
+        All figures as ``rmqueue compare`` prints them.
+    heats : list of (str, list of Heat)
+        Fallbacks by type pair.
+    worst : list of tuple
+        Strategy, seed, length, and parts of its worst hold.
+    map : bool
+        It has pictures of the zone.
+    zone : str
+        The zone that is shown over time.
+    """
+
+    ident: str
+    title: str
+    description: str
+    source: str
+    lead: str
+    sentences: tuple[str, ...]
+    notes: tuple[str, ...]
+    table: Table
+    text: str
+    heats: list[tuple[str, list[Heat]]]
+    worst: list[tuple[str, str, str, list[tuple[str, int, str]]]]
+    map: bool
+    zone: str
+    illustrated: bool
+
+
+def page_of(study: KeptStudy, command: str) -> str:
+    """Return a study as HTML.
+
+    Parameters
+    ----------
+    study : KeptStudy
+        The runs.
+    command : str
+        What makes this page again.
+
+    Raises
+    ------
+    UsageError
+        Nothing of the study is there.
+    """
+    if not study.runs:
+        raise UsageError(
+            f"{study.path}: there is nothing to report: {study.missing:,} runs are "
+            "missing: rmqueue run --resume runs them"
+        )
+    chapters = list(chapters_of(study))
+    album = Album(min(len(chapters), MOST_ILLUSTRATED))
+    charts: dict[str, Any] = {}
+    maps: dict[str, Any] = {}
+    parts = []
+    for number, chapter in enumerate(chapters):
+        ident = f"c{number}"
+        illustrated = number < MOST_ILLUSTRATED
+        found = pictures(chapter, album) if illustrated else None
+        if found:
+            maps[ident] = found
+        if illustrated:
+            charts |= {f"{ident}-{n}": c for n, c in charts_of(chapter).items()}
+        parts.append(part_of(chapter, ident, bool(found), illustrated))
+    swept = list(sweep_charts(study))
+    charts |= {name: spec for name, _, spec in swept}
+    return (
+        environment()
+        .get_template("page.html.jinja")
+        .render(
+            study=study,
+            command=command,
+            parts=parts,
+            sweeps={name: title for name, title, _ in swept},
+            charts=charts,
+            about=about(study.runs[0]),
+            config=pretty(study.runs[0].provenance.get("config", {})),
+            runs=study.runs,
+            data=pack(json.dumps({"charts": charts, "maps": maps}).encode()),
+            bytes=album.packed(),
+            vega=vega(),
+            own_css=HERE.joinpath("page.css").read_text(encoding="utf-8"),
+            own_js=HERE.joinpath("page.js").read_text(encoding="utf-8"),
+        )
+    )
+
+
+@cache
+def vega() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script; made once, which takes seconds."""
+    return vl_convert.javascript_bundle(VEGA).replace("</script", "<\\/script")
+
+
+def environment() -> jinja2.Environment:
+    """Templates; whatever they show is escaped."""
+    return jinja2.Environment(
+        loader=jinja2.FunctionLoader(
+            lambda name: HERE.joinpath(name).read_text(encoding="utf-8")
+        ),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def part_of(chapter: Chapter, ident: str, has_map: bool, illustrated: bool) -> Part:
+    """Put the words and tables of a chapter together."""
+    table = chapter.table
+    return Part(
+        ident=ident,
+        title=chapter.title,
+        description=table.description,
+        source=table.source,
+        lead=lead(chapter),
+        sentences=tuple(sentences(chapter)),
+        notes=table.notes,
+        table=table_of(table),
+        text=text(table),
+        heats=list(heats_of(chapter)),
+        worst=[worst_of(chapter, label) for label in table.labels],
+        map=has_map,
+        zone=table.index_zone,
+        illustrated=illustrated,
+    )
+
+
+def worst_of(
+    chapter: Chapter, label: str
+) -> tuple[str, str, str, list[tuple[str, int, str]]]:
+    """Strategy, seed and length of the worst hold, and what it consists of."""
+    run = series.worst_run(chapter.runs_of(label))
+    seed = "" if run.row.seed is None else f"seed {run.row.seed}"
+    parts = [(name, n, duration(cost)) for name, n, cost in series.dissected(run)]
+    return label, seed, duration(run.row.total.holds.worst_ps), parts
+
+
+def charts_of(chapter: Chapter) -> dict[str, Any]:
+    """Charts of a chapter, by name; those without data are left out."""
+    labels, time = chapter.table.labels, series.axis_title(chapter)
+    found: dict[str, Any] = {}
+    if rows := series.hold_rows(chapter):
+        found["holds"] = figures.holds(rows, labels)
+    if rows := series.work_rows(chapter):
+        found["work"] = figures.work(rows, labels)
+    if rows := series.unusable_rows(chapter):
+        found["unusable"] = figures.unusable(rows, labels, time)
+    if rows := series.block_rows(chapter):
+        found["blocks"] = figures.blocks(rows, labels, time)
+    return found
+
+
+def sweep_charts(study: KeptStudy) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield charts of figures against the numbers that are varied: name, title."""
+    number = 0
+    for experiment, group in groupby(study.runs, key=lambda run: run.experiment):
+        runs = list(group)
+        labels = list(dict.fromkeys(run.row.label for run in runs))
+        for path in series.varied_numbers(runs):
+            for figure, title in (
+                (series.throughput, "throughput [pages/s]"),
+                (series.worst_us, "worst hold [µs]"),
+            ):
+                rows = series.against_rows(runs, path, figure)
+                if rows:
+                    spec = figures.against(rows, labels, path, title)
+                    yield f"s{number}", f"{experiment}: {title} against {path}", spec
+                    number += 1
+
+
+def about(run: KeptRun) -> dict[str, str]:
+    """Versions, machine and input of a study, in words."""
+    made: Mapping[str, Any] = run.provenance
+    where = made.get("where", {})
+    found = {
+        name: str(made[name])
+        for name in ("rmqueue", "python", "numpy", "numba")
+        if name in made
+    }
+    found |= {f"where: {name}": str(value) for name, value in where.items() if value}
+    for name in ("kernels", "plugins", "input_sha256"):
+        for key, value in made.get(name, {}).items():
+            found[f"{name}: {key}"] = str(value)
+    return found
+
+
+def pretty(values: Any) -> str:
+    """Show values as indented JSON."""
+    return json.dumps(values, indent=2, ensure_ascii=False, default=str)

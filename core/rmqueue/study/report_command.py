@@ -1,0 +1,64 @@
+"""``rmqueue report``: a study as one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rmqueue.plugin_option import PluginFiles, load_plugin_files
+
+
+def report(
+    study: Annotated[
+        str,
+        typer.Argument(
+            help="Folder of a study, or what rmqueue run takes: it is run first."
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The page.")
+    ] = Path("report.html"),
+    png: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write the figures as PNG files, too."),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", min=1, help="Runs at once; one a CPU by default."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Do a quarter of each run, with one seed.")
+    ] = False,
+    plugin: PluginFiles = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show no progress.")
+    ] = False,
+) -> None:
+    """Write a report of a study: one HTML file that needs no network.
+
+    What is missing of a built-in experiment or a study file is run first.
+    """
+    from rmqueue.study.need import need_parquet
+    from rmqueue.study.page.need import need_charts, need_playwright
+
+    need_parquet()
+    need_charts()
+    if png is not None:
+        need_playwright()
+    from rmqueue.study.page.report import Wanted
+    from rmqueue.study.page.report import report as write_report
+
+    load_plugin_files(plugin)
+    write_report(
+        Wanted(
+            study=study,
+            output=output,
+            png=png,
+            quick=quick,
+            quiet=quiet,
+            jobs=jobs,
+            plugins=tuple(plugin or ()),
+        )
+    )
