@@ -121,9 +121,8 @@ def run(wanted: Wanted, registry: Registry | None = None) -> list[Comparison]:
             "--sensitivity has seeds of its own, in the file: leave out --seed, --full "
             "and --quick"
         )
-    for _, file in reporters:
-        if file != STDOUT:
-            check_writable(Path(file))
+    for reporter, file in reporters:
+        check_place(reporter, file)
     if wanted.against is not None:
         check_against(wanted.against, [file for _, file in reporters])
     parts = parts_of(experiment_path(wanted.experiment, registry))
@@ -144,7 +143,30 @@ def run(wanted: Wanted, registry: Registry | None = None) -> list[Comparison]:
         )
         for part in parts
     ]
+    for one in experiments:
+        default = registry.reporter(one.config.report)
+        for reporter in (default, *(reporter for reporter, _ in reporters)):
+            if reporter.check is not None and not wanted.sensitivity:
+                reporter.check(len(one.seeds))
     return [run_part(one, wanted, reporters, registry) for one in experiments]
+
+
+def check_place(reporter: Reporter, file: str) -> None:
+    """Refuse a file that cannot be written, and bytes for a terminal.
+
+    Raises
+    ------
+    RmqueueError
+        The report cannot go there.
+    """
+    if file != STDOUT:
+        check_writable(Path(file))
+    elif reporter.binary and sys.stdout.isatty():
+        name, suffix = reporter.name, reporter.suffix
+        raise UsageError(
+            f"{name} is no text for a terminal: give it a file, --report "
+            f"{name}=out{suffix}"
+        )
 
 
 def run_part(
@@ -209,26 +231,34 @@ def deliver(
     Files come first: whoever reads stdout may leave early.
     """
     rendered = [(file, render(reporter, comparison)) for reporter, file in reporters]
-    for file, words in rendered:
-        if file != STDOUT:
-            write_whole(Path(file), words)
-    to_stdout = [words for file, words in rendered if file == STDOUT]
-    if to_stdout:
-        sys.stdout.writelines(to_stdout)
-    elif default.render is text:
-        print_table(comparison)
+    for file, content in sorted(rendered, key=lambda one: one[0] == STDOUT):
+        write_report(file, content)
+    if all(file != STDOUT for file, _ in rendered):
+        if default.render is text:
+            print_table(comparison)
+        else:
+            write_report(STDOUT, render(default, comparison))
+
+
+def write_report(file: str, content: str | bytes) -> None:
+    """Write what a reporter has made to a file, or to stdout."""
+    if file != STDOUT:
+        write_whole(Path(file), content)
+    elif isinstance(content, str):
+        sys.stdout.write(content)
     else:
-        sys.stdout.write(render(default, comparison))
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
     sys.stdout.flush()
 
 
-def render(reporter: Reporter, comparison: Comparison) -> str:
+def render(reporter: Reporter, comparison: Comparison) -> str | bytes:
     """Let a reporter do its work; one that raises is named.
 
     Raises
     ------
     PluginError
-        It failed in a way of its own, or returned something else than text.
+        It failed in a way of its own, or returned something else than it says.
     """
     try:
         rendered: object = reporter.render(comparison)
@@ -238,9 +268,12 @@ def render(reporter: Reporter, comparison: Comparison) -> str:
         raise PluginError(
             f"reporter {reporter.name!r} failed: {type(error).__name__}: {error}"
         ) from error
-    if not isinstance(rendered, str):
-        raise PluginError(f"reporter {reporter.name!r} returned {rendered!r}, not text")
-    return rendered
+    if isinstance(rendered, bytes) and reporter.binary:
+        return rendered
+    if isinstance(rendered, str) and not reporter.binary:
+        return rendered
+    wanted = "bytes, which it says it does" if reporter.binary else "text"
+    raise PluginError(f"reporter {reporter.name!r} returned {rendered!r}, not {wanted}")
 
 
 def print_table(comparison: Comparison) -> None:

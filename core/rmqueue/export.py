@@ -9,10 +9,18 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from rmqueue.bootstrap import can_bootstrap
 from rmqueue.figures import FALLBACKS
 from rmqueue.metrics import pairs
 from rmqueue.mm.mmzone import MIGRATETYPES
 from rmqueue.results import Comparison, Matrix, Outcome, Row
+from rmqueue.statistics import (
+    DETERMINISTIC,
+    Difference,
+    Summary,
+    seeds_of,
+    statistics_of,
+)
 
 #: Types that fall back on each other: their pairs always have a column.
 FALLING_BACK = MIGRATETYPES[:3]
@@ -22,10 +30,92 @@ def as_json(comparison: Comparison) -> str:
     """Everything that is known.
 
     The matrices ``claim``, ``steal`` and ``pollute`` have a row per type asked for and
-    a column per type taken from, both in the order of ``migratetypes``.
+    a column per type taken from, both in the order of ``migratetypes``.  Where several
+    seeds were run, ``statistics`` tells what they say together; without SciPy it has no
+    intervals.
     """
-    values = {"migratetypes": MIGRATETYPES, **asdict(comparison)}
+    values: dict[str, Any] = {"migratetypes": MIGRATETYPES, **asdict(comparison)}
+    if seeds_of(comparison) > 1:
+        values["statistics"] = statistics_fields(comparison)
     return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+
+
+def statistics_fields(comparison: Comparison) -> dict[str, Any]:
+    """Statistics over the seeds, for JSON: by strategy, then by figure."""
+    found = statistics_of(comparison, interval=can_bootstrap())
+    strategies: dict[str, dict[str, Any]] = {}
+    for label, summaries in found.summaries.items():
+        differences = found.differences.get(label, {})
+        strategies[label] = {
+            name: {
+                **asdict(summary),
+                **(
+                    {"against": asdict(differences[name])}
+                    if name in differences
+                    else {}
+                ),
+            }
+            for name, summary in summaries.items()
+        }
+    units = {figure.name: figure.unit for figure in found.figures}
+    return {"baseline": found.baseline, "units": units, "strategies": strategies}
+
+
+def as_statistics_csv(comparison: Comparison) -> str:
+    """One line per strategy and figure: what the seeds say together."""
+    found = statistics_of(comparison)
+    out = io.StringIO()
+    writer = csv.DictWriter(out, STATISTICS_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for label, summaries in found.summaries.items():
+        differences = found.differences.get(label, {})
+        for figure in found.figures:
+            if figure.name in summaries:
+                line = summary_fields(summaries[figure.name])
+                line |= difference_fields(differences.get(figure.name))
+                known = {"experiment": comparison.experiment, "label": label}
+                known |= {"figure": figure.name, "unit": figure.unit}
+                writer.writerow({**known, **line})
+    return out.getvalue()
+
+
+STATISTICS_COLUMNS = (
+    *("experiment", "label", "figure", "unit", "seeds", "mean", "sd"),
+    *("low", "high", "interval", "difference", "difference_low"),
+    *("difference_high", "difference_interval", "percent", "percent_low"),
+    *("percent_high", "percent_interval"),
+)
+
+
+def summary_fields(found: Summary) -> dict[str, Any]:
+    """Columns of a summary; ``interval`` says how it was made, or why there is none."""
+    ends = found.interval
+    return {
+        "seeds": found.n,
+        "mean": found.mean,
+        "sd": found.sd,
+        "low": ends and ends.low,
+        "high": ends and ends.high,
+        "interval": ends.method if ends else found.remark,
+    }
+
+
+def difference_fields(found: Difference | None) -> dict[str, Any]:
+    """Columns of a difference; none of the baseline."""
+    if found is None:
+        return {}
+    change, percent = found.change.interval, found.percent_interval
+    same = DETERMINISTIC if found.same_share else ""
+    return {
+        "difference": found.change.mean,
+        "difference_low": change and change.low,
+        "difference_high": change and change.high,
+        "difference_interval": change.method if change else found.change.remark,
+        "percent": found.percent,
+        "percent_low": percent and percent.low,
+        "percent_high": percent and percent.high,
+        "percent_interval": percent.method if percent else same,
+    }
 
 
 def as_csv(comparison: Comparison) -> str:

@@ -33,8 +33,8 @@ def check_writable(path: Path) -> None:
         raise OutputError(f"{path}: cannot be written: {target.parent} is read-only")
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Replace a file by a new one, or leave it as it is.
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Replace a file by a new one, or leave it as it is; text is written as UTF-8.
 
     Links are followed; a device or pipe is written to directly.
 
@@ -44,11 +44,12 @@ def write_whole(path: Path, text: str) -> None:
         It could not be written; nothing is left behind.
     """
     target = path.resolve()
+    data = content.encode("utf-8") if isinstance(content, str) else content
     try:
         if is_special(target):
-            target.write_text(text, encoding="utf-8")
+            target.write_bytes(data)
         else:
-            _replace(target, text)
+            _replace(target, data)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -148,12 +149,12 @@ def is_special(path: Path) -> bool:
         return False
 
 
-def _replace(target: Path, text: str) -> None:
+def _replace(target: Path, data: bytes) -> None:
     """Write beside the target, then rename."""
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(descriptor, "wb") as file:
+            file.write(data)
         os.chmod(name, _mode(target))
         os.replace(name, target)
     except BaseException:

@@ -240,13 +240,21 @@ class Reporter:
     suffix : str
         Suffix of files in that form, with the dot.
     render : callable
-        ``render(comparison) -> str``, ending in a newline.
+        ``render(comparison) -> str``, ending in a newline; or ``-> bytes`` if it is
+        `binary`.
+    binary : bool
+        It makes bytes, which no terminal shows.
+    check : callable or None
+        ``check(seeds)``: raises `rmqueue.errors.UsageError` before anything runs if it
+        will not be able to report on that many seeds; None: it always is.
     """
 
     name: str
     summary: str
     suffix: str
-    render: Callable[[Comparison], str]
+    render: Callable[[Comparison], str | bytes]
+    binary: bool = False
+    check: Callable[[int], None] | None = None
 
 
 @dataclass(frozen=True)

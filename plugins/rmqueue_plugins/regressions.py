@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from statistics import mean, median, median_low, stdev
+from statistics import mean, median, median_low
 
 from rmqueue.errors import UsageError
 from rmqueue.hookspecs import hookimpl
 from rmqueue.results import Comparison, Row
 from rmqueue.types import Reporter
+from rmqueue_plugins.lkp import Figures, any_lkp, lkp_head, lkp_rows
 
 UNTRACED = ", untraced"
 #: Counters of the worst refill that tell how it came about.
 TELLING = ("area", "claim_try", "scan_block", "scan_page", "steal")
 #: usemem counts what it reads and an eighth more; a page has 4 KiB.
 KB_PER_PAGE = 4 * 9 / 8
-FIRST, OTHERS = 16, 27
-#: Spread that LKP shows [share of the mean].
-SHOWN_SPREAD = 0.02
+TEST = "vm-scalability/lru-file-mmap-read/rmqueue"
+#: Measure without which there is nothing to say in LKP's keys.
+NODES = "machine_nodes"
 
 
 def measures_of(rows: tuple[Row, ...], name: str) -> list[float]:
@@ -87,18 +88,25 @@ def milliseconds(value: float) -> str:
 
 
 def lkp(comparison: Comparison) -> str:
-    """Lay a comparison out as LKP's robot does; then what was published.
+    """Lay a comparison out as LKP's robot does, what was published below.
 
-    Notes
-    -----
-    A row appears only where all runs of one kernel lie on one side of the parent's
-    mean, and the other way round.
+    Where the workload measures what vm-scalability does, in the robot's keys; else in
+    the names of our figures.
     """
+    if all(NODES not in row.total.measures for row in comparison.rows):
+        return any_lkp(comparison)
     commits = comparison.labels
     simulated = {commit: simulated_figures(comparison, commit) for commit in commits}
     published = {commit: published_figures(comparison, commit) for commit in commits}
     parts = [
-        lkp_head(comparison, commits),
+        lkp_head(
+            commits,
+            (
+                "tbox_group/testcase/test/simulator",
+                f"{comparison.rows[0].machine}/{TEST}",
+            ),
+            [subject(comparison, commit) for commit in commits],
+        ),
         *lkp_rows(commits, simulated),
         "",
         seeds_note(comparison),
@@ -111,6 +119,12 @@ def lkp(comparison: Comparison) -> str:
     return "\n".join(parts) + "\n"
 
 
+def subject(comparison: Comparison, commit: str) -> str:
+    """Name a commit as the robot does: ten digits, and its subject."""
+    words = comparison.published.get(commit, {}).get("subject", "")
+    return f'{commit[:10]} ("{words}")'
+
+
 def published_part(
     commits: tuple[str, ...], published: dict[str, Figures]
 ) -> Iterator[str]:
@@ -119,13 +133,10 @@ def published_part(
         yield from ("", "published:", *lkp_rows(commits, published))
 
 
-Figures = dict[str, list[float]]
-
-
 def simulated_figures(comparison: Comparison, commit: str) -> Figures:
     """Figures of a kernel by LKP's keys, one per seed; all nodes together."""
     rows = comparison.rows_of(commit)
-    nodes = measures_of(rows, "machine_nodes")[0]
+    nodes = measures_of(rows, NODES)[0]
     keys = {
         "vm-scalability.throughput": ("pages_per_s", nodes * KB_PER_PAGE),
         "vm-scalability.median": ("median_task_pages_per_s", KB_PER_PAGE),
@@ -155,81 +166,6 @@ def seeds_note(comparison: Comparison) -> str:
     runs = "one seed; --full runs more" if seeds == 1 else f"mean of {seeds} seeds"
     pages = [row.total.served / 1e6 for row in comparison.rows]
     return f"{runs}; {min(pages):.0f} to {max(pages):.0f} million pages a node and run"
-
-
-def lkp_head(comparison: Comparison, commits: tuple[str, ...]) -> str:
-    """Axes, commits and column heads."""
-    subjects = (
-        f'  {commit[:10]} ("{comparison.published.get(commit, {}).get("subject", "")}")'
-        for commit in commits
-    )
-    row = comparison.rows[0]
-    heads = [f"{commits[0][:FIRST]:<{FIRST}}"]
-    heads += [f"{commit[:OTHERS]:<{OTHERS}}" for commit in commits[1:]]
-    dashes = ["-" * FIRST, *("-" * OTHERS for _ in commits[1:])]
-    more = len(commits) - 1
-    return "\n".join(
-        [
-            "=" * 89,
-            "tbox_group/testcase/test/simulator:",
-            f"  {row.machine}/vm-scalability/lru-file-mmap-read/rmqueue",
-            "",
-            "commit: ",
-            *subjects,
-            "",
-            " ".join(heads) + " ",
-            " ".join(dashes) + " ",
-            "         %stddev" + "     %change         %stddev" * more,
-            "             \\  " + "        |                \\  " * more,
-        ]
-    )
-
-
-def lkp_rows(commits: tuple[str, ...], figures: dict[str, Figures]) -> Iterator[str]:
-    """Yield the rows that say something."""
-    parent = figures[commits[0]]
-    for key in dict.fromkeys(key for one in figures.values() for key in one):
-        others = [figures[commit].get(key, []) for commit in commits[1:]]
-        base = parent.get(key, [])
-        if base and not any(other and differ(base, other) for other in others):
-            continue
-        cells = [value_cell(base)]
-        cells += [change_cell(key, base, other) + value_cell(other) for other in others]
-        yield "".join(cells) + f"  {key}"
-
-
-def differ(base: list[float], other: list[float]) -> bool:
-    """Whether two kernels differ in LKP's eyes."""
-    above = min(other) > mean(base) and mean(other) > max(base)
-    return above or (min(base) > mean(other) and mean(base) > max(other))
-
-
-def value_cell(values: list[float]) -> str:
-    """Mean, and its spread if it is large."""
-    if not values:
-        return " " * 16
-    middle = mean(values)
-    if abs(middle) < 1000:
-        text = f"{middle:10.2f}"
-    elif abs(middle) > 1e8:
-        text = f"{middle:10.4g}"
-    else:
-        text = f"{int(middle):10d}"
-    spread = stdev(values) if len(values) > 1 else 0.0
-    if middle and spread > SHOWN_SPREAD * abs(middle):
-        return text + f" ±{int(100 * spread / abs(middle)):3d}%"
-    return text + " " * 6
-
-
-def change_cell(key: str, base: list[float], other: list[float]) -> str:
-    """Change against the parent; blank if there is none to be told."""
-    if not base or not other or not differ(base, other):
-        return " " * 12
-    if key.startswith("perf-profile") or key.endswith("%"):
-        return f"{mean(other) - mean(base):+10.1f}  "
-    if mean(base) == 0:
-        return " " * 12
-    return f"{100 * (mean(other) / mean(base) - 1):+10.1f}% "
 
 
 def deviations(

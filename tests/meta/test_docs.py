@@ -125,3 +125,15 @@ def test_strategies_are_in_the_table_as_the_registry_has_them() -> None:
         kernel = strategy.kernel or "the newest"
         expected.append((name, strategy.summary, strategy.linux or "—", kernel))
     assert sorted(rows) == expected
+
+
+def test_reporters_are_in_the_table_as_the_registry_has_them() -> None:
+    part = README.partition("### Reports\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", part, re.MULTILINE)
+    registry = default_registry()
+    expected = [
+        (name, registry.reporter(name).summary)
+        for name in registry.names("reporter")
+        if registry.find("reporter", name).provenance.distribution == "rmqueue"
+    ]
+    assert sorted(rows) == expected

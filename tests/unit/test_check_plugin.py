@@ -274,6 +274,16 @@ def test_wrong_reporters(rendered: Any, words: str) -> None:
     assert "'txt'" in result_of("reporter", record, "suffix").message
 
 
+def test_a_binary_reporter_makes_bytes() -> None:
+    good = Reporter("mine", "Mine.", ".bin", lambda found: b"PAR1", binary=True)
+    assert result_of("reporter", good, "text").status == OK
+    text = replace(good, render=lambda found: "text\n")
+    result = result_of("reporter", text, "text")
+    assert result.status == FAILED
+    assert "returned str" in result.message
+    assert "it says it is binary" in result.message
+
+
 # The command and the classes ---------------------------------------------------------
 
 
@@ -286,7 +296,7 @@ def test_the_list_of_a_name_of_two_kinds(capsys: pytest.CaptureFixture[str]) -> 
     printed = capsys.readouterr().out
     assert "reporter lkp: rmqueue " in printed
     assert "experiment lkp: rmqueue " in printed
-    assert "  skipped  render() returns text: it refuses a plain comp" in printed
+    assert "  ok       render() returns text" in printed
     assert FAILED not in printed
 
 

@@ -9,15 +9,9 @@ import pytest
 
 from rmqueue.errors import UsageError
 from rmqueue.results import Comparison
-from rmqueue_plugins.regressions import (
-    KB_PER_PAGE,
-    change_cell,
-    differ,
-    lkp,
-    lkp_rows,
-    value_cell,
-)
-from tests.unit.experiments import small_comparison
+from rmqueue_plugins.lkp import change_cell, differ, lkp_rows, value_cell
+from rmqueue_plugins.regressions import KB_PER_PAGE, lkp
+from tests.unit.experiments import five_seeds, small_comparison
 
 THROUGHPUT = "vm-scalability.throughput"
 PARENT, BAD, MERGED, GOOD = "f3b92176f4", "c2f6ea38fc", "acc4d5ff0b", "2c847f27c3"
@@ -258,5 +252,41 @@ def test_keys_are_sums_over_nodes() -> None:
 
 
 def test_a_workload_that_measures_something_else() -> None:
-    with pytest.raises(UsageError, match="needs the measure 'machine_nodes'"):
-        lkp(small_comparison())
+    rows = hand_made({"a": {"pages_per_s": [1.0]}}).rows
+    measures = {"machine_nodes": 4.0}
+    row = replace(rows[0], total=replace(rows[0].total, measures=measures))
+    with pytest.raises(UsageError, match="needs the measure 'pages_per_s'"):
+        lkp(replace(small_comparison(), rows=(row,)))
+
+
+def test_any_comparison() -> None:
+    assert lkp(five_seeds()).splitlines() == [
+        "=" * 89,
+        "tbox_group/testcase/simulator:",
+        "  generic/by-hand/rmqueue",
+        "",
+        "commit: ",
+        '  base ("none on kernel profile 6.14")',
+        '  other_50% ("none on kernel profile 6.14")',
+        "",
+        "base             other_50%" + " " * 19,
+        "-" * 16 + " " + "-" * 27 + " ",
+        "         %stddev     %change         %stddev",
+        "             \\          |                \\  ",
+        "      0.00                        3.00 ± 52%  rmqueue.work_scan_block",
+        "      4.00           +50.0%       6.00        rmqueue.mixed_pageblocks",
+        "",
+        "workload made up",
+        "mean of 5 seeds",
+        "not shown: what does not tell a kernel from the first",
+        "a note",
+    ]
+
+
+def test_hashes_are_cut_and_names_are_not() -> None:
+    row = small_comparison().rows[0]
+    rows = tuple(replace(row, label=label) for label in ("a" * 40, "steal-smallest-b"))
+    words = lkp(replace(small_comparison(), rows=rows))
+    assert f'\n  {"a" * 10} ("greedy-steal on kernel profile 6.9")\n' in words
+    assert '\n  steal-smallest-b ("greedy' in words
+    assert words.count("rmqueue.") == 0, "nothing differs"

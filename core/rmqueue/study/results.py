@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from rmqueue.compare import STDOUT, render
+from rmqueue.compare import check_place, render, write_report
 from rmqueue.errors import UnknownNameError, UsageError
-from rmqueue.output import check_writable, replaced, write_whole
+from rmqueue.output import check_writable, replaced
 from rmqueue.registry import default_registry
 from rmqueue.study.columns import WHOLE, table_of
 from rmqueue.study.dataset import MANIFEST
@@ -254,8 +254,8 @@ def report(runs: Sequence[KeptRun], name: str, file: str) -> None:
         raise UsageError(
             f"--report: {len(found)} tables remain ({points}): choose one with --where"
         )
-    words = render(reporter, next(iter(found.values())))
-    if file == STDOUT:
-        sys.stdout.write(words)
-    else:
-        write_whole(Path(file), words)
+    table = next(iter(found.values()))
+    if reporter.check is not None:
+        reporter.check(len({row.seed for row in table.rows}))
+    check_place(reporter, file)
+    write_report(file, render(reporter, table))

@@ -140,7 +140,7 @@ def odd_paths_are_refused(subject: Subject) -> str:
 
 
 def comparison_for(subject: Subject) -> Comparison:
-    """Run a small experiment: two strategies, two seeds."""
+    """Run a small experiment: two strategies, three seeds."""
     config = ExperimentConfig.model_validate(
         {
             "name": "small",
@@ -149,7 +149,7 @@ def comparison_for(subject: Subject) -> Comparison:
             "zone": {"pages": 1024, "pageblock_order": 5},
             "workload": {"name": "mix", "params": {"operations": 200}},
             "strategies": [{"name": "none"}, {"name": "remembered-fallback"}],
-            "seeds": SEEDS,
+            "seeds": (*SEEDS, 3),
             "unusable_orders": [3],
         }
     )
@@ -162,29 +162,47 @@ def comparison_for(subject: Subject) -> Comparison:
 
 
 def reports_are_text(subject: Subject) -> str:
-    """Have it render comparisons: of two strategies, and of one with one seed."""
+    """Have it render comparisons: of seeds that differ, of one seed, of one strategy.
+
+    A reporter that says it is binary makes bytes instead of text.
+    """
     whole = comparison_for(subject)
+    one_seed = tuple(row for row in whole.rows if row.seed == SEEDS[0])
     for words, comparison in (
-        ("two strategies with two seeds", whole),
+        (f"two strategies with {len(SEEDS) + 1} seeds", whole),
+        ("two strategies with one seed", replace(whole, rows=one_seed)),
         ("one strategy with one seed", replace(whole, rows=whole.rows[:1])),
     ):
         try:
             rendered: object = subject.record.render(comparison)
         except RmqueueError as error:
             raise NotCheckedError(f"it refuses a plain comparison: {error}") from None
-        require(
-            isinstance(rendered, str),
-            f"render() returned {type(rendered).__name__} for {words}, not text",
-        )
-        require(
-            str(rendered).endswith("\n"),
-            f"render() of {words} does not end in a newline",
-        )
+        require_form(rendered, words, subject.record.binary)
         require(
             rendered == subject.record.render(comparison),
-            f"render() of {words} gives another text the second time",
+            f"render() of {words} gives something else the second time",
         )
     return ""
+
+
+def require_form(rendered: object, words: str, binary: bool) -> None:
+    """Refuse what is neither text that ends in a newline, nor bytes if it says so."""
+    kind = type(rendered).__name__
+    if binary:
+        require(
+            isinstance(rendered, bytes) and rendered,
+            f"render() returned {kind} for {words}, not bytes: it says it is binary",
+        )
+        return
+    require(
+        isinstance(rendered, str),
+        f"render() returned {kind} for {words}, not text: a reporter of bytes says "
+        "binary=True",
+    )
+    require(
+        str(rendered).endswith("\n"),
+        f"render() of {words} does not end in a newline",
+    )
 
 
 def suffix_has_a_dot(subject: Subject) -> str:
