@@ -186,7 +186,7 @@ def statistics_of(
     interval: bool = True,
     main: bool = False,
 ) -> Statistics:
-    """Take the statistics of a comparison.
+    """Take the statistics of a comparison: of all figures of the simulated kernel.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def statistics_of(
     base = baseline or (labels[0] if labels else "")
     runs = {label: by_seed(comparison.rows_of(label)) for label in labels}
     figures = named(one for seeds in runs.values() for one in seeds.values())
-    figures = tuple(figure for figure in figures if figure.main or not main)
+    figures = tuple(f for f in figures if f.of_kernel and (f.main or not main))
     return Statistics(
         baseline=base,
         figures=figures,

@@ -155,6 +155,7 @@ def test_statistics_of_a_comparison() -> None:
     assert set(found.summaries) == {"base", "other_50%"}
     assert set(found.differences) == {"other_50%"}
     names = {figure.name for figure in found.figures}
+    assert "ns_per_op" not in names, "the simulator's own time: no run has it again"
     assert names == set(found.summaries["base"]) == set(found.differences["other_50%"])
     assert found.summaries["base"]["work_claim_try"].mean == 30
     assert found.summaries["base"]["asked"].remark == DETERMINISTIC
