@@ -64,7 +64,7 @@ def test_it_loads_without_errors_and_without_network(tab: Page) -> None:
         url for url in asked if not url.startswith(("file:", "data:", "blob:"))
     ] == []
     charts = tab.locator(".chart").count()
-    assert charts == tab.locator(".chart svg.marks").count() == 2 * 4 + 1
+    assert charts == tab.locator(".chart svg.marks").count() == 2 * 5 + 1
     named = tab.locator(".chart svg[aria-label], .chart svg [aria-label]")
     assert named.count() >= charts
 
@@ -131,6 +131,48 @@ def test_the_table_sorts_by_click_and_by_keyboard(tab: Page) -> None:
     assert heading.get_attribute("aria-sort") == "none"
 
 
+def test_numbers_stand_out_from_their_shade(page: Path) -> None:
+    """As WCAG measures contrast: 4.5 is enough for small letters."""
+    contrast = """cell => {
+      const pen = new OffscreenCanvas(1, 1).getContext("2d");
+      const light = (...layers) => {
+        layers.forEach((c) => { pen.fillStyle = c; pen.fillRect(0, 0, 1, 1); });
+        const [r, g, b] = [...pen.getImageData(0, 0, 1, 1).data].map(
+          (v) => v / 255 <= 0.04045 ? v / 3294.6 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+      };
+      const paper = getComputedStyle(document.documentElement).backgroundColor;
+      const style = getComputedStyle(cell);
+      const ground = light(paper, style.backgroundColor), ink = light(style.color);
+      return (Math.max(ground, ink) + 0.05) / (Math.min(ground, ink) + 0.05);
+    }"""
+    for scheme in ("light", "dark"):
+        with browser.opened(page, scheme) as tab:
+            cells = tab.locator("#c0 .heat td.n").all()
+            assert min(cell.evaluate(contrast) for cell in cells) >= 4.5
+
+
+def test_all_chapters_can_be_opened(page: Path) -> None:
+    with browser.opened(page) as tab:
+        assert tab.locator("details.chapter:not([open])").count() == 1
+        tab.get_by_role("button", name="Open all chapters").click()
+        assert tab.locator("details.chapter:not([open])").count() == 0
+        tab.wait_for_selector(browser.READY, state="attached")
+        assert tab.locator("#c1 .chart svg.marks").count() == 5
+
+
+def test_nothing_is_wider_than_a_phone(page: Path) -> None:
+    with browser.opened(page) as tab:
+        tab.set_viewport_size({"width": 390, "height": 800})
+        assert tab.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_migratetypes_differ_without_colours(tab: Page) -> None:
+    keys = tab.locator("#c0-map .keys i")
+    images = keys.evaluate_all("all => all.map((e) => e.style.backgroundImage)")
+    assert len(images) == len(set(images)) >= 2
+
+
 def test_it_is_dark_in_the_dark_and_light_on_paper(page: Path) -> None:
     paper = "getComputedStyle(document.documentElement).backgroundColor"
     with browser.opened(page, "dark") as tab:
@@ -146,7 +188,7 @@ def test_it_is_dark_in_the_dark_and_light_on_paper(page: Path) -> None:
 def test_figures_are_written_as_pictures(page: Path, tmp_path: Path) -> None:
     count = browser.write_pictures(page, tmp_path / "png")
     found = sorted((tmp_path / "png").iterdir())
-    assert len(found) == count == 2 * 6 + 1
+    assert len(found) == count == 2 * 7 + 1
     assert {path.suffix for path in found} == {".png"}
     assert all(path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" for path in found)
 

@@ -16,9 +16,11 @@ import pytest
 
 from rmqueue.config import ZoneConfig
 from rmqueue.errors import OutputError, UsageError
+from rmqueue.metrics import fragmentation_index
 from rmqueue.mm.vmstat import HISTOGRAM_BUCKETS, bucket_floor_ps, bucket_of
 from rmqueue.results import Comparison
 from rmqueue.study import report_command
+from rmqueue.study.dataset import Place
 from rmqueue.study.kept import KeptRun, KeptStudy
 from rmqueue.study.page import need, report
 from rmqueue.study.page.chapters import Chapter, chapters_of
@@ -29,6 +31,7 @@ from rmqueue.study.page.series import (
     against_rows,
     block_rows,
     dissected,
+    fragmentation_rows,
     hold_curve,
     moments,
     unusable_rows,
@@ -37,7 +40,6 @@ from rmqueue.study.page.series import (
     worst_us,
 )
 from rmqueue.study.page.table import heats_of, table_of
-from rmqueue.study.page.verdict import lead, sentences
 from rmqueue.study.run import FailedRunsError, run
 from rmqueue.study.run import Wanted as WantedRun
 from rmqueue.study.study import read_study
@@ -159,6 +161,36 @@ def test_over_time_it_ends_as_the_table_says(chapter: Chapter) -> None:
     assert blocks[0]["from"] == 0
 
 
+def test_the_fragmentation_index_has_gaps_where_nothing_fails(
+    chapter: Chapter,
+) -> None:
+    def with_free(run: KeptRun, *free: tuple[int, ...]) -> KeptRun:
+        samples = zip(run.samples, free, strict=False)
+        return replace(
+            run,
+            samples=tuple(replace(one, free_blocks=blocks) for one, blocks in samples),
+        )
+
+    split, whole = (512,) + (0,) * 10, (0,) * 9 + (1, 0)
+    table = replace(chapter.table, unusable_orders=(0, 9))
+    first, *others = chapter.runs_of("capped")
+    runs = (
+        with_free(first, split, whole, split),
+        *(with_free(one, split, whole, whole) for one in others),
+        *(
+            with_free(one, whole, whole, whole)
+            for one in chapter.runs
+            if one.row.label != "capped"
+        ),
+    )
+    rows = fragmentation_rows(Chapter("small", {}, table, runs))
+    assert {row["order"] for row in rows} == {"order 9"}  # order 0 never fails
+    index = fragmentation_index(np.array(split), 9) / 1000
+    capped = [row["value"] for row in rows if row["strategy"] == "capped"]
+    assert capped == [index, None, None]  # of two seeds, one is not most of them
+    assert {r["value"] for r in rows if r["strategy"] != "capped"} == {None}
+
+
 def test_pictures_come_back_as_they_were(chapter: Chapter) -> None:
     album = Album(1)
     found = pictures(chapter, album)
@@ -213,54 +245,6 @@ def test_types_that_nobody_used_are_not_in_the_matrices(chapter: Chapter) -> Non
             assert all(0 <= shade <= 100 for row in heat.rows for _, shade in row)
 
 
-def test_the_verdict_names_the_first_the_last_and_how_far(chapter: Chapter) -> None:
-    table = chapter.table
-    first = table.rows[0].total
-    slow = changed(table, "capped", holds=replace(first.holds, worst_ps=2_000_000_000))
-    quick = changed(
-        slow, "remembered-fallback", holds=replace(first.holds, worst_ps=1_000_000)
-    )
-    said = list(sentences(Chapter("small", {}, quick, chapter.runs)))
-    assert (
-        "Worst hold of the zone lock: shortest with remembered-fallback (1.00 µs), "
-        "longest with capped (2.00 ms, 2,000 times)."
-    ) in said
-    assert said[-1] == "Figures are medians of 2 seeds."
-    words = lead(Chapter("small", {}, quick, chapter.runs))
-    assert words.startswith("Shortest worst hold of the zone lock: remembered-fallback")
-
-
-def test_the_verdict_says_what_is_not_sure_and_what_is_missing(
-    chapter: Chapter,
-) -> None:
-    table = chapter.table
-    idle = changed(table, "capped", served=0, asked=10)
-    said = list(sentences(Chapter("small", {}, idle, chapter.runs)))
-    assert "100.00% with capped" in said[0]
-    assert said[1].startswith("Left out of the verdict, for serving so much less: cap")
-    words = lead(Chapter("small", {}, idle, chapter.runs))
-    assert words.startswith("Only remembered-fallback is judged")
-    holds = table.rows[0].total.holds
-    rows = tuple(
-        replace(row, total=replace(row.total, holds=replace(holds, worst_ps=worst)))
-        for row, worst in zip(table.rows, (10, 30, 20, 40), strict=True)
-    )
-    said = list(sentences(Chapter("s", {}, replace(table, rows=rows), chapter.runs)))
-    assert any("this may be chance" in words for words in said)
-
-
-def test_who_lets_requests_fail_does_not_win_silently(chapter: Chapter) -> None:
-    table = changed(chapter.table, "capped", measures={"failed_requests": 57_026.0})
-    table = changed(table, "remembered-fallback", measures={"failed_requests": 2.0})
-    words = lead(Chapter("small", {}, table, chapter.runs))
-    assert "But capped let 57,026 requests fail, remembered-fallback 2" in words
-
-
-def test_one_strategy_is_no_contest(chapter: Chapter) -> None:
-    alone = replace(chapter.table, rows=chapter.table.rows_of("capped"))
-    assert lead(Chapter("small", {}, alone, chapter.runs)) == "Only capped is judged."
-
-
 def test_numbers_that_are_varied_are_drawn_against(swept: KeptStudy) -> None:
     assert varied_numbers(swept.runs) == ["zone.cpus"]
     rows = against_rows(swept.runs, "zone.cpus", worst_us)
@@ -282,7 +266,7 @@ def test_the_page_is_whole_and_asks_nobody(kept: KeptStudy) -> None:
     assert len(page) < 8_000_000
     about = json.loads(unpacked(page, "data"))
     assert set(about["charts"]) == {
-        f"c0-{name}" for name in ("holds", "work", "unusable", "blocks")
+        f"c0-{name}" for name in ("holds", "work", "unusable", "extfrag", "blocks")
     }
     for name in about["charts"]:
         assert f'data-chart="{name}"' in page
@@ -335,6 +319,17 @@ def test_what_did_not_fail_is_reported(
     with pytest.raises(FailedRunsError, match="one failed"):
         report.report(report.Wanted("small.toml", out))
     assert out.exists()
+
+
+def test_a_study_behind_a_url_is_reported(kept: KeptStudy, tmp_path: Path) -> None:
+    there = Place("memory://kept")
+    there.write_manifest(Place(kept.path).manifest())
+    for one in kept.runs:
+        there.write(one)
+    report.report(report.Wanted("memory://kept", tmp_path / "out.html"))
+    assert "<h1>small</h1>" in (tmp_path / "out.html").read_text(encoding="utf-8")
+    with pytest.raises(UsageError, match="no study is kept there"):
+        report.report(report.Wanted("memory://none", tmp_path / "out.html"))
 
 
 def test_wrong_requests_are_refused_at_once(tmp_path: Path) -> None:

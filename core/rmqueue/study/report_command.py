@@ -14,7 +14,7 @@ def report(
     study: Annotated[
         str,
         typer.Argument(
-            help="Folder of a study, or what rmqueue run takes: it is run first."
+            help="Folder or URL of a study, or what rmqueue run takes: it is run first."
         ),
     ],
     output: Annotated[

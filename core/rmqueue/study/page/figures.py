@@ -91,7 +91,7 @@ def holds(rows: list[Row], labels: Sequence[str]) -> dict[str, Any]:
         y=alt.Y(
             "share:Q",
             scale=alt.Scale(type="log"),
-            axis=alt.Axis(values=powers([row["share"] for row in rows]), format="~e"),
+            axis=alt.Axis(values=powers([row["share"] for row in rows]), format="~%"),
             title="share of holds this long or longer",
         ),
         color=colour(labels),
@@ -145,14 +145,18 @@ def work(rows: list[Row], labels: Sequence[str]) -> dict[str, Any]:
     return specification(chart, "Work that the worst hold of each strategy consists of")
 
 
-def unusable(rows: list[Row], labels: Sequence[str], time: str) -> dict[str, Any]:
-    """Unusable free space index over time: median of the seeds, and their range."""
+def index(
+    rows: list[Row], labels: Sequence[str], time: str, title: str
+) -> dict[str, Any]:
+    """Draw a fragmentation index over time: median of the seeds, and their range."""
     base = alt.Chart().encode(x=alt.X("time:Q", title=time), color=colour(labels))
     band = base.mark_area(opacity=0.15, aria=False, strokeWidth=0).encode(
-        y=alt.Y("low:Q", title="unusable free space [1]", scale=alt.Scale(zero=False)),
+        y=alt.Y("low:Q", title=f"{title} [1]", scale=alt.Scale(zero=False)),
         y2="high:Q",
     )
-    line = base.mark_line(strokeWidth=2).encode(
+    # what stands alone between two gaps is no line
+    alone = alt.OverlayMarkDef(size=10, aria=False)
+    line = base.mark_line(strokeWidth=2, point=alone).encode(
         y="value:Q",
         strokeDash=dash(labels),
         tooltip=["strategy:N", "order:N", "time:Q", "value:Q"],
@@ -163,7 +167,7 @@ def unusable(rows: list[Row], labels: Sequence[str], time: str) -> dict[str, Any
         .facet(alt.Facet("order:N", title=None, sort="ascending"), columns=2)
         .resolve_scale(y="independent")
     )
-    return specification(chart, "Unusable free space index over time, by order")
+    return specification(chart, f"{title.capitalize()} over time, by order")
 
 
 def blocks(rows: list[Row], labels: Sequence[str], time: str) -> dict[str, Any]:
@@ -173,7 +177,7 @@ def blocks(rows: list[Row], labels: Sequence[str], time: str) -> dict[str, Any]:
         alt.Chart(alt.InlineData(values=rows))
         .mark_rect(aria=False)
         .encode(
-            x=alt.X("from:Q", title=time),
+            x=alt.X("from:Q", title=time, scale=alt.Scale(nice=False)),
             x2="until:Q",
             y=alt.Y("order:O", sort=orders, title="order"),
             color=alt.Color(

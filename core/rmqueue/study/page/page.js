@@ -47,18 +47,32 @@
     return `${parts.join(", ")}; in use ${share(used / 255)}; mixed ${share(mixed / 255)}`;
   }
 
+  // A pattern for each migratetype: on paper without colours it tells them apart.
+  const LINES = [[0, 6, 6, 0], null, [0, 3, 6, 3], [3, 0, 3, 6], [2, 3, 5, 3]];
+  const PATTERNS = TYPES.map((colour, mt) => {
+    const tile = document.createElement("canvas"), pen = tile.getContext("2d");
+    tile.width = tile.height = 6;
+    pen.fillStyle = colour; pen.fillRect(0, 0, 6, 6);
+    if (LINES[mt]) {
+      const [fromX, fromY, toX, toY] = LINES[mt];
+      pen.strokeStyle = "rgba(255, 255, 255, .6)"; pen.beginPath();
+      pen.moveTo(fromX, fromY); pen.lineTo(toX, toY); pen.stroke();
+    }
+    return tile;
+  });
+
   function paint(canvas, planes, cells, show) {
     const columns = Math.ceil(Math.sqrt(cells * 2) / 8) * 8, size = 12;
     const rows = Math.ceil(cells / columns), style = getComputedStyle(root);
     canvas.width = columns * size; canvas.height = rows * size;
-    const pen = canvas.getContext("2d");
+    const pen = canvas.getContext("2d"), fills = PATTERNS.map((tile) => pen.createPattern(tile, "repeat"));
     const empty = style.getPropertyValue("--cell"), dot = style.getPropertyValue("--dot");
     for (let i = 0; i < cells; i++) {
       const x = i % columns * size, y = Math.floor(i / columns) * size, box = size - 1;
       const used = planes[cells + i] / 255, mixed = planes[2 * cells + i] / 255;
       pen.fillStyle = empty; pen.fillRect(x, y, box, box);
       if (show === "all" || show === "types") {
-        pen.fillStyle = TYPES[planes[i]];
+        pen.fillStyle = fills[planes[i]];
         pen.globalAlpha = show === "types" ? 1 : 0.3; pen.fillRect(x, y, box, box); pen.globalAlpha = 1;
       }
       if (show === "all" || show === "used") {
@@ -86,7 +100,7 @@
     const seen = new Set(tiles.flatMap((t) => t.frames.flatMap((f) => [...new Set(f.subarray(0, about.cells))])));
     for (const mt of [...seen].sort()) {
       const key = document.createElement("li"), box = document.createElement("i");
-      box.style.background = TYPES[mt]; key.append(box, about.types[mt]);
+      box.style.backgroundImage = `url(${PATTERNS[mt].toDataURL()})`; key.append(box, about.types[mt]);
       figure.querySelector(".keys").append(key);
     }
     const update = () => {
@@ -150,6 +164,7 @@
   async function start() {
     document.querySelectorAll(".sortable").forEach(sortable);
     addEventListener("hashchange", openTarget); openTarget();
+    document.getElementById("open-all")?.addEventListener("click", window.rmqueueOpenAll);
     const about = JSON.parse(new TextDecoder().decode(await unpack("data")));
     const bytes = new Uint8Array(await unpack("bytes"));
     charts = about.charts;

@@ -20,7 +20,7 @@ from rmqueue.study.page import figures, series
 from rmqueue.study.page.chapters import Chapter, chapters_of
 from rmqueue.study.page.maps import Album, pack, pictures
 from rmqueue.study.page.table import Heat, Table, heats_of, table_of
-from rmqueue.study.page.verdict import duration, lead, sentences
+from rmqueue.study.page.verdict import duration, grouped_leads, sentences
 
 #: Chapters that get pictures and charts; the others, a table and words.
 MOST_ILLUSTRATED = 12
@@ -37,8 +37,6 @@ class Part:
     ----------
     ident, title, description, source : str
         Anchor, and words above.
-    lead : str
-        The verdict in a sentence.
     sentences, notes : tuple of str
         The verdict in full; what a reader must know.
     table : Table
@@ -59,7 +57,6 @@ class Part:
     title: str
     description: str
     source: str
-    lead: str
     sentences: tuple[str, ...]
     notes: tuple[str, ...]
     table: Table
@@ -86,11 +83,7 @@ def page_of(study: KeptStudy, command: str) -> str:
     UsageError
         Nothing of the study is there.
     """
-    if not study.runs:
-        raise UsageError(
-            f"{study.path}: there is nothing to report: {study.missing:,} runs are "
-            "missing: rmqueue run --resume runs them"
-        )
+    check_runs(study)
     chapters = list(chapters_of(study))
     album = Album(min(len(chapters), MOST_ILLUSTRATED))
     charts: dict[str, Any] = {}
@@ -114,6 +107,7 @@ def page_of(study: KeptStudy, command: str) -> str:
             study=study,
             command=command,
             parts=parts,
+            leads=grouped_leads(chapters),
             sweeps={name: title for name, title, _ in swept},
             charts=charts,
             about=about(study.runs[0]),
@@ -122,10 +116,24 @@ def page_of(study: KeptStudy, command: str) -> str:
             data=pack(json.dumps({"charts": charts, "maps": maps}).encode()),
             bytes=album.packed(),
             vega=vega(),
-            own_css=HERE.joinpath("page.css").read_text(encoding="utf-8"),
-            own_js=HERE.joinpath("page.js").read_text(encoding="utf-8"),
+            own_css=source("page.css"),
+            own_js=source("page.js"),
         )
     )
+
+
+def check_runs(study: KeptStudy) -> None:
+    """Refuse a study of which nothing is there."""
+    if not study.runs:
+        raise UsageError(
+            f"{study.path}: there is nothing to report: {study.missing:,} runs are "
+            "missing: rmqueue run --resume runs them"
+        )
+
+
+def source(name: str) -> str:
+    """Text of a file of this package."""
+    return HERE.joinpath(name).read_text(encoding="utf-8")
 
 
 @cache
@@ -137,9 +145,7 @@ def vega() -> str:
 def environment() -> jinja2.Environment:
     """Templates; whatever they show is escaped."""
     return jinja2.Environment(
-        loader=jinja2.FunctionLoader(
-            lambda name: HERE.joinpath(name).read_text(encoding="utf-8")
-        ),
+        loader=jinja2.FunctionLoader(source),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -155,7 +161,6 @@ def part_of(chapter: Chapter, ident: str, has_map: bool, illustrated: bool) -> P
         title=chapter.title,
         description=table.description,
         source=table.source,
-        lead=lead(chapter),
         sentences=tuple(sentences(chapter)),
         notes=table.notes,
         table=table_of(table),
@@ -187,7 +192,9 @@ def charts_of(chapter: Chapter) -> dict[str, Any]:
     if rows := series.work_rows(chapter):
         found["work"] = figures.work(rows, labels)
     if rows := series.unusable_rows(chapter):
-        found["unusable"] = figures.unusable(rows, labels, time)
+        found["unusable"] = figures.index(rows, labels, time, "unusable free space")
+    if rows := series.fragmentation_rows(chapter):
+        found["extfrag"] = figures.index(rows, labels, time, "fragmentation index")
     if rows := series.block_rows(chapter):
         found["blocks"] = figures.blocks(rows, labels, time)
     return found

@@ -10,10 +10,11 @@ from rmqueue.errors import UsageError
 from rmqueue.experiment_source import experiment_path
 from rmqueue.output import check_writable, write_whole
 from rmqueue.registry import default_registry
-from rmqueue.study.dataset import MANIFEST
+from rmqueue.study.dataset import Place
 from rmqueue.study.kept import KeptStudy
 from rmqueue.study.page.need import need_playwright
 from rmqueue.study.page.page import page_of
+from rmqueue.study.root import root_of
 from rmqueue.study.run import FailedRunsError, run
 from rmqueue.study.run import Wanted as WantedRun
 from rmqueue.study.study import read_study
@@ -26,7 +27,7 @@ class Wanted:
     Attributes
     ----------
     study : str
-        Folder of a study, a built-in experiment, or a TOML file.
+        Folder or URL of a study, a built-in experiment, or a TOML file.
     output : Path
         The page.
     png : Path or None
@@ -63,10 +64,10 @@ def report(wanted: Wanted) -> None:
 
         need_playwright()
         find_chromium()
-    folder, failure = Path(wanted.study), None
-    if not (folder / MANIFEST).is_file():
-        folder, failure = run_it(wanted)
-    study = read_study(folder)
+    root, failure = root_of(wanted.study), None
+    if isinstance(root, Path) and not Place(root).has_manifest():
+        root, failure = run_it(wanted)
+    study = read_study(root)
     if study.runs or failure is None:
         page = page_of(study, command_of(study, wanted))
         write_whole(wanted.output, page)

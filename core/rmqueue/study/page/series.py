@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from rmqueue.metrics import unusable_index
+from rmqueue.metrics import FreeCounts, fragmentation_index, unusable_index
 from rmqueue.mm.vmstat import ALL_COUNTERS, bucket_floor_ps
 from rmqueue.results import Outcome
 from rmqueue.samples import Sample
@@ -155,19 +155,44 @@ def side_by_side(chapter: Chapter, label: str) -> Iterator[tuple[float, list[Sam
 
 def unusable_rows(chapter: Chapter) -> list[Row]:
     """Unusable free space index over time: median of the seeds, and their range."""
-    rows = []
+    return [
+        {**base, **spread_of(values)}
+        for base, values in indices(chapter, unusable_index)
+    ]
+
+
+def fragmentation_rows(chapter: Chapter) -> list[Row]:
+    """Fragmentation index over time, as `unusable_rows`.
+
+    Where a request would not fail in most of the seeds there is no index, but a gap:
+    its value is None.  An order that never fails is left out.
+    """
+    rows: list[Row] = []
+    for base, values in indices(chapter, fragmentation_index):
+        failing = [value for value in values if value >= 0]
+        if 2 * len(failing) > len(values):
+            rows.append({**base, **spread_of(failing)})
+        else:
+            rows.append({**base, "value": None, "low": None, "high": None})
+    failed = {row["order"] for row in rows if row["value"] is not None}
+    return [row for row in rows if row["order"] in failed]
+
+
+def indices(
+    chapter: Chapter, index: Callable[[FreeCounts, int], int]
+) -> Iterator[tuple[Row, list[float]]]:
+    """Yield an index over time, by strategy and order: where it is, and its seeds."""
     for label in chapter.table.labels:
         for time, samples in side_by_side(chapter, label):
             for order in chapter.table.unusable_orders:
                 found = [
-                    unusable_index(np.array(sample.free_blocks), order) / 1000
+                    index(np.array(sample.free_blocks), order) / 1000
                     for sample in samples
                     if len(sample.free_blocks) > order
                 ]
                 if found:
-                    base = {"strategy": label, "time": time, "order": f"order {order}"}
-                    rows.append({**base, **spread_of(found)})
-    return rows
+                    where = {"strategy": label, "time": time, "order": f"order {order}"}
+                    yield where, found
 
 
 def spread_of(values: Sequence[float]) -> Row:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean, median_low
@@ -22,6 +22,8 @@ SAID = {
 FAILED = "failed_requests"
 #: Share of pages that a strategy may serve less than others, and be judged [1].
 MARGIN = 0.02
+#: Ratio of two figures from which on the first sentence makes something of it [1].
+NOTABLE = 1.05
 #: Contests that the first sentence names, at the most.
 MOST_LED = 4
 #: Measures of the workload that are told of, at the most.
@@ -126,10 +128,21 @@ def lead(chapter: Chapter) -> str:
     parts = []
     for contest in list(contests(table)):
         found = standings(table, contest)
-        if found[0].middle != found[-1].middle and not doubt(found[0], found[-1]):
+        if notable(found[0].middle, found[-1].middle) and not doubt(
+            found[0], found[-1]
+        ):
             parts.append(f"{contest.first} {contest.topic}: {best(found)}")
-    sentence = "; ".join(parts[:MOST_LED]) or "nothing that is judged differs for sure"
+    sentence = "; ".join(parts[:MOST_LED]) or "nothing that is judged differs much"
     return " ".join([f"{sentence[0].upper()}{sentence[1:]}.", *price(table)])
+
+
+def grouped_leads(chapters: Sequence[Chapter]) -> list[tuple[str, tuple[int, ...]]]:
+    """First sentences of several chapters, each once, with the chapters' numbers."""
+    found: dict[str, tuple[int, ...]] = {}
+    for number, chapter in enumerate(chapters):
+        words = lead(chapter)
+        found[words] = (*found.get(words, ()), number)
+    return list(found.items())
 
 
 def price(table: Comparison) -> Iterator[str]:
@@ -195,10 +208,22 @@ def sentence_of(table: Comparison, contest: Contest) -> str:
     )
 
 
+def notable(first: float, last: float) -> bool:
+    """Whether two figures are far enough apart to make anything of it.
+
+    Examples
+    --------
+    >>> notable(178.0, 172.3), notable(0, 1), notable(0, 0)
+    (False, True, False)
+    """
+    low, high = sorted((first, last))
+    return high > low and (low <= 0 or high / low >= NOTABLE)
+
+
 def times(first: float, last: float) -> str:
     """Say how far apart two figures are, if that is worth saying."""
     low, high = sorted((first, last))
-    if low <= 0 or high / low < 1.05:
+    if low <= 0 or not notable(low, high):
         return ""
     ratio = high / low
     how = f"{ratio:.1f}" if ratio < 100 else f"{ratio:,.0f}"
@@ -215,7 +240,10 @@ def doubt(first: Standing, last: Standing) -> str:
 def on_average(chapter: Chapter) -> Iterator[str]:
     """Say who kept most free memory usable over the whole run, not just at its end."""
     found: dict[str, dict[str, list[float]]] = {}
+    judged = fair(chapter.table).labels
     for row in unusable_rows(chapter):
+        if row["strategy"] not in judged:
+            continue
         of_order = found.setdefault(row["order"], {})
         of_order.setdefault(row["strategy"], []).append(row["value"])
     for order, ways in found.items():
