@@ -49,7 +49,7 @@ FLOORS = {
     "study.dataset study.files study.flight study.member study.page "
     "study.page.browser study.page.chapters study.page.figures study.page.maps "
     "study.page.need study.page.numbers study.page.page study.page.report "
-    "study.page.series "
+    "study.page.series study.page.sweeps "
     "study.page.table study.page.verdict study.progress study.report_command "
     "study.results "
     "study.results_command study.run study.run_command study.schedule study.study "

@@ -190,6 +190,9 @@ def test_figures_are_written_as_pictures(page: Path, tmp_path: Path) -> None:
     found = sorted((tmp_path / "png").iterdir())
     assert len(found) == count == 2 * 7 + 1
     assert {path.suffix for path in found} == {".png"}
+    names = [path.name for path in found]
+    assert "small-zone.cpus-1-map.png" in names
+    assert "small-worst-hold-us-against-zone.cpus.png" in names
     assert all(path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" for path in found)
 
 

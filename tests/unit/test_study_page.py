@@ -26,10 +26,11 @@ from rmqueue.study.page import need, report
 from rmqueue.study.page.chapters import Chapter, chapters_of
 from rmqueue.study.page.figures import powers
 from rmqueue.study.page.maps import Album, pack, pictures, planes, thinned
-from rmqueue.study.page.page import page_of
+from rmqueue.study.page.page import page_of, published
 from rmqueue.study.page.series import (
     against_rows,
     block_rows,
+    clock,
     dissected,
     fragmentation_rows,
     hold_curve,
@@ -189,6 +190,25 @@ def test_the_fragmentation_index_has_gaps_where_nothing_fails(
     capped = [row["value"] for row in rows if row["strategy"] == "capped"]
     assert capped == [index, None, None]  # of two seeds, one is not most of them
     assert {r["value"] for r in rows if r["strategy"] != "capped"} == {None}
+
+
+def test_a_clock_that_only_counts_is_none(chapter: Chapter) -> None:
+    sample = replace(chapter.runs[0].samples[-1], time_s=2.6e-7)
+    assert clock([sample])[0] == "operations done [%]"
+    assert clock([replace(sample, time_s=0.5)])[0] == "time [ms]"
+
+
+def test_published_figures_are_shown_by_the_reporter_of_the_experiment(
+    chapter: Chapter,
+) -> None:
+    config = {**chapter.table.provenance["config"], "report": "lkp"}
+    about = {**chapter.table.provenance, "config": config}
+    table = replace(chapter.table, provenance=about)
+    assert published(table) == ""
+    table = replace(table, published={"capped": {"worst_ms": 2.5}})
+    assert "=====" in published(table)
+    own = replace(table, provenance=chapter.table.provenance)
+    assert published(own) == ""  # prints what is there already
 
 
 def test_pictures_come_back_as_they_were(chapter: Chapter) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from rmqueue.study.page.chapters import Chapter, chapters_of
+from rmqueue.study.page.sweeps import microseconds, trend
 from rmqueue.study.page.verdict import grouped_leads, lead, sentences
 from tests.unit.test_study_page import changed, made
 
@@ -79,3 +80,44 @@ def test_chapters_of_which_the_same_is_said_are_put_together(chapter: Chapter) -
     other = Chapter("small", {"zone.cpus": 2}, table, chapter.runs)
     found = grouped_leads([chapter, other, chapter])
     assert found == [(lead(chapter), (0, 2)), (lead(other), (1,))]
+
+
+def test_machines_are_judged_apart(chapter: Chapter) -> None:
+    holds = chapter.table.rows[0].total.holds
+    table = changed(chapter.table, "capped", holds=replace(holds, worst_ps=1))
+    rows = [replace(row, machine="slow") for row in chapter.table.rows]
+    rows += [replace(row, machine="fast") for row in table.rows]
+    both = Chapter("small", {}, replace(table, rows=tuple(rows)), chapter.runs)
+    words = lead(both)
+    assert words.startswith("slow: Nothing that is judged differs much. ")
+    assert "fast: Shortest worst hold of the zone lock: capped" in words
+    said = [one for one in sentences(both) if "Worst hold" in one]
+    assert len(said) == 2
+    assert said[0].startswith("slow: Worst hold of the zone lock: ")
+    assert said[0].endswith("the same for all.")
+    assert said[1].startswith("fast: ")
+
+
+def test_headings_that_tell_nothing_come_with_the_strategy(chapter: Chapter) -> None:
+    rows = chapter.table.rows_of("remembered-fallback")
+    table = replace(
+        chapter.table, rows=tuple(replace(row, label="2c847f27c3") for row in rows)
+    )
+    assert (
+        lead(Chapter("s", {}, table, chapter.runs))
+        == "Only 2c847f27c3 (remembered-fallback) is judged."
+    )
+
+
+def test_a_sweep_is_told_in_a_sentence() -> None:
+    rows = [
+        {"strategy": label, "rest": "", "at": at, "value": value}
+        for label, values in (("a", (2.0, 5.0, 9.0)), ("b", (1.0, 1.5, 4e6)))
+        for at, value in zip((0.0, 3.0, 6.0), values, strict=True)
+    ]
+    assert trend(rows, ["a", "b"], "x: worst hold", "zone.cpus", microseconds) == (
+        "x: worst hold, with zone.cpus from 0 to 6: a from 2.00 µs to 9.00 µs; "
+        "b from 1.00 µs to 4.00 s."
+    )
+    rows[0]["rest"] = "fill 0.5"
+    assert trend(rows, ["a", "b"], "x", "zone.cpus", microseconds) == ""

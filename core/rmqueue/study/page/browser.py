@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Error, Page, sync_playwright
+from playwright.sync_api import Error, Locator, Page, sync_playwright
 
 from rmqueue.errors import OutputError, UsageError
 
@@ -17,6 +17,11 @@ from rmqueue.errors import OutputError, UsageError
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 #: Matches when all of the page is drawn.
 READY = "html[data-ready='true']"
+#: What is of no use in a picture.
+STILL = (
+    ".controls button, .controls fieldset, .controls input, .vega-embed summary"
+    "{ display: none !important }"
+)
 #: Longest wait for the page [ms].
 PATIENCE_MS = 120_000
 WIDTH, HEIGHT = 1200, 900
@@ -108,9 +113,17 @@ def write_pictures(page: Path, folder: Path) -> int:
     with opened(page, scale=2) as tab:
         tab.evaluate("rmqueueOpenAll()")
         tab.wait_for_selector(READY, state="attached", timeout=PATIENCE_MS)
+        tab.add_style_tag(content=STILL)
         for figure in tab.locator("figure[id]").all():
             if figure.is_visible():
-                name = re.sub(r"[^\w.-]+", "-", figure.get_attribute("id") or "")
-                figure.screenshot(path=folder / f"{name}.png")
+                figure.screenshot(path=folder / f"{name_of(figure)}.png")
                 count += 1
     return count
+
+
+def name_of(figure: Locator) -> str:
+    """Name the picture of a figure: what it is of, and what it shows."""
+    of: str = figure.evaluate("figure => figure.closest('[data-name]').dataset.name")
+    kind = (figure.get_attribute("id") or "").partition("-")[2]
+    words = of if kind == "against" else f"{of} {kind}"
+    return re.sub(r"[^\w.]+", "-", words.replace("µ", "u")).strip("-")

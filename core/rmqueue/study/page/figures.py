@@ -198,12 +198,21 @@ def blocks(rows: list[Row], labels: Sequence[str], time: str) -> dict[str, Any]:
     return specification(chart, "Free blocks of each order over time, by strategy")
 
 
+def whole_ticks(values: Sequence[float]) -> alt.Axis:
+    """Axis of numbers, without fractions if they have none."""
+    if all(value == int(value) for value in values):
+        return alt.Axis(tickMinStep=1, format="~d")
+    return alt.Axis()
+
+
 def against(
     rows: list[Row], labels: Sequence[str], path: str, title: str
 ) -> dict[str, Any]:
     """Draw a figure against a number that is varied, a panel for each other value."""
     base = alt.Chart().encode(
-        x=alt.X("at:Q", title=path), color=colour(labels), strokeDash=dash(labels)
+        x=alt.X("at:Q", title=path, axis=whole_ticks([row["at"] for row in rows])),
+        color=colour(labels),
+        strokeDash=dash(labels),
     )
     line = base.mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=50)).encode(
         y=alt.Y("value:Q", title=title),

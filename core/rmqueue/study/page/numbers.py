@@ -78,3 +78,23 @@ def index(value: float) -> str:
 def tenths(value: float) -> str:
     """Show one digit behind the point."""
     return f"{value:.1f}"
+
+
+def figure_of(value: float) -> str:
+    """Show a number whole if it is large, else with four digits."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+
+
+def duration(ps: float) -> str:
+    """Show a length of time in a unit that suits it.
+
+    Examples
+    --------
+    >>> duration(320_642_000), duration(6_674_864_000)
+    ('320.6 µs', '6.67 ms')
+    """
+    for unit, size in (("s", 1e12), ("ms", 1e9), ("µs", 1e6)):
+        if ps >= size:
+            value = ps / size
+            return f"{value:.1f} {unit}" if value >= 100 else f"{value:.2f} {unit}"
+    return f"{ps / 1e3:.0f} ns"

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from itertools import groupby
 from typing import Any
 
 import jinja2
 import vl_convert
 
 from rmqueue.errors import UsageError
+from rmqueue.registry import default_registry
 from rmqueue.report import text
+from rmqueue.results import Comparison
 from rmqueue.study.kept import KeptRun, KeptStudy
 from rmqueue.study.page import figures, series
 from rmqueue.study.page.chapters import Chapter, chapters_of
 from rmqueue.study.page.maps import Album, pack, pictures
+from rmqueue.study.page.numbers import duration
+from rmqueue.study.page.sweeps import sweeps_of
 from rmqueue.study.page.table import Heat, Table, heats_of, table_of
-from rmqueue.study.page.verdict import duration, grouped_leads, sentences
+from rmqueue.study.page.verdict import grouped_leads, sentences
 
 #: Chapters that get pictures and charts; the others, a table and words.
 MOST_ILLUSTRATED = 12
@@ -43,6 +46,8 @@ class Part:
         The comparison.
     text : str
         All figures as ``rmqueue compare`` prints them.
+    published : str
+        Published figures beside those of the runs; empty if there are none.
     heats : list of (str, list of Heat)
         Fallbacks by type pair.
     worst : list of tuple
@@ -61,6 +66,7 @@ class Part:
     notes: tuple[str, ...]
     table: Table
     text: str
+    published: str
     heats: list[tuple[str, list[Heat]]]
     worst: list[tuple[str, str, str, list[tuple[str, int, str]]]]
     map: bool
@@ -98,8 +104,8 @@ def page_of(study: KeptStudy, command: str) -> str:
         if illustrated:
             charts |= {f"{ident}-{n}": c for n, c in charts_of(chapter).items()}
         parts.append(part_of(chapter, ident, bool(found), illustrated))
-    swept = list(sweep_charts(study))
-    charts |= {name: spec for name, _, spec in swept}
+    sweeps = {f"s{number}": one for number, one in enumerate(sweeps_of(study))}
+    charts |= {name: one.chart for name, one in sweeps.items()}
     return (
         environment()
         .get_template("page.html.jinja")
@@ -108,7 +114,7 @@ def page_of(study: KeptStudy, command: str) -> str:
             command=command,
             parts=parts,
             leads=grouped_leads(chapters),
-            sweeps={name: title for name, title, _ in swept},
+            sweeps=sweeps,
             charts=charts,
             about=about(study.runs[0]),
             config=pretty(study.runs[0].provenance.get("config", {})),
@@ -165,12 +171,23 @@ def part_of(chapter: Chapter, ident: str, has_map: bool, illustrated: bool) -> P
         notes=table.notes,
         table=table_of(table),
         text=text(table),
+        published=published(table),
         heats=list(heats_of(chapter)),
         worst=[worst_of(chapter, label) for label in table.labels],
         map=has_map,
         zone=table.index_zone,
         illustrated=illustrated,
     )
+
+
+def published(table: Comparison) -> str:
+    """Let the reporter of an experiment with published figures show them."""
+    config: Mapping[str, Any] = table.provenance.get("config", {})
+    name = config.get("report", "")
+    if not table.published or name not in default_registry().names("reporter"):
+        return ""
+    found = default_registry().reporter(name).render(table)
+    return found if isinstance(found, str) and found != text(table) else ""
 
 
 def worst_of(
@@ -198,24 +215,6 @@ def charts_of(chapter: Chapter) -> dict[str, Any]:
     if rows := series.block_rows(chapter):
         found["blocks"] = figures.blocks(rows, labels, time)
     return found
-
-
-def sweep_charts(study: KeptStudy) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield charts of figures against the numbers that are varied: name, title."""
-    number = 0
-    for experiment, group in groupby(study.runs, key=lambda run: run.experiment):
-        runs = list(group)
-        labels = list(dict.fromkeys(run.row.label for run in runs))
-        for path in series.varied_numbers(runs):
-            for figure, title in (
-                (series.throughput, "throughput [pages/s]"),
-                (series.worst_us, "worst hold [µs]"),
-            ):
-                rows = series.against_rows(runs, path, figure)
-                if rows:
-                    spec = figures.against(rows, labels, path, title)
-                    yield f"s{number}", f"{experiment}: {title} against {path}", spec
-                    number += 1
 
 
 def about(run: KeptRun) -> dict[str, str]:

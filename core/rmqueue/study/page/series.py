@@ -24,6 +24,8 @@ PS_PER_US = 1_000_000
 THROUGHPUT = "pages_per_s"
 #: The kinds of work that cost least, together.
 REST = "all else"
+#: Clocks that end before only count: the workload has no time of its own [s].
+SHORTEST_S = 1e-4
 #: Units of time: least length of a run [s], name, seconds of one.
 UNITS = (
     (10_800.0, "h", 3600.0),
@@ -128,7 +130,7 @@ def moments(samples: Sequence[Sample], most: int = MOST_MOMENTS) -> list[int]:
 def clock(samples: Sequence[Sample]) -> tuple[str, Callable[[Sample], float]]:
     """Title of the time axis of a run, and where a sample is on it."""
     last = samples[-1].time_s
-    if last is None:
+    if last is None or last < SHORTEST_S:
         return "operations done [%]", lambda sample: 100 * sample.done
     name, seconds = next((n, s) for least, n, s in UNITS if last >= least)
     return f"time [{name}]", lambda sample: (sample.time_s or 0.0) / seconds

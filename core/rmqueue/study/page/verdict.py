@@ -9,7 +9,14 @@ from statistics import fmean, median_low
 
 from rmqueue.results import Comparison, Outcome
 from rmqueue.study.page.chapters import Chapter
-from rmqueue.study.page.numbers import figure, measure, measured, unusable
+from rmqueue.study.page.numbers import (
+    duration,
+    figure,
+    figure_of,
+    measure,
+    measured,
+    unusable,
+)
 from rmqueue.study.page.series import THROUGHPUT, unusable_rows
 from rmqueue.study.page.table import fallbacks, grouped
 
@@ -96,11 +103,6 @@ def contests(table: Comparison) -> Iterator[Contest]:
     yield counted("pages placed in foreign pageblocks", partial(fallbacks, "pollute"))
 
 
-def figure_of(value: float) -> str:
-    """Show a number whole if it is large, else with four digits."""
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
-
-
 def mixed(outcome: Outcome) -> float:
     """Mixed pageblocks at the end."""
     return outcome.mixed_pageblocks
@@ -116,15 +118,43 @@ def standings(table: Comparison, contest: Contest) -> list[Standing]:
     found = []
     for label in table.labels:
         values = [contest.number(row.total) for row in table.rows_of(label)]
-        found.append(Standing(label, min(values), median_low(values), max(values)))
+        name = name_of(table, label)
+        found.append(Standing(name, min(values), median_low(values), max(values)))
     return sorted(found, key=lambda one: -one.middle if contest.more else one.middle)
 
 
+def name_of(table: Comparison, label: str) -> str:
+    """Heading of a strategy, with its name if the heading does not tell."""
+    strategy = table.rows_of(label)[0].strategy
+    told = label in strategy or strategy in label
+    return label if told else f"{label} ({strategy})"
+
+
+def by_machine(table: Comparison) -> Iterator[tuple[str, Comparison]]:
+    """Part a table by what its costs are of: times of two machines do not compare.
+
+    Yields
+    ------
+    (str, Comparison)
+        What to say before it, and the part.
+    """
+    machines = dict.fromkeys(row.machine for row in table.rows)
+    for machine in machines:
+        rows = tuple(row for row in table.rows if row.machine == machine)
+        before = f"{machine}: " if len(machines) > 1 else ""
+        yield before, replace(table, rows=rows)
+
+
 def lead(chapter: Chapter) -> str:
+    """Say who leads in what, in a sentence for each machine."""
+    parts = by_machine(fair(chapter.table))
+    return " ".join(f"{before}{lead_of(table)}" for before, table in parts)
+
+
+def lead_of(table: Comparison) -> str:
     """Say in a sentence who leads in what."""
-    table = fair(chapter.table)
     if len(table.labels) < 2:
-        return f"Only {table.labels[0]} is judged."
+        return f"Only {name_of(table, table.labels[0])} is judged."
     parts = []
     for contest in list(contests(table)):
         found = standings(table, contest)
@@ -167,13 +197,15 @@ def best(found: list[Standing]) -> str:
 
 
 def listed(names: list[str]) -> str:
-    """Join names as one says them.
+    """Join names as one says them; those with a comma by semicolons.
 
     Examples
     --------
-    >>> listed(["a", "b", "c"])
-    'a, b and c'
+    >>> listed(["a", "b", "c"]), listed(["a, 1", "b, 1"])
+    ('a, b and c', 'a, 1; b, 1')
     """
+    if any("," in name for name in names):
+        return "; ".join(names)
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
@@ -181,11 +213,10 @@ def sentences(chapter: Chapter) -> Iterator[str]:
     """Yield what is to be said of a chapter."""
     table = chapter.table
     yield from shortfalls(table)
-    judged = fair(table)
-    for contest in contests(judged):
-        yield sentence_of(judged, contest)
-    yield from on_average(chapter)
-    yield from telling_measures(table)
+    for before, judged in by_machine(fair(table)):
+        said = [sentence_of(judged, contest) for contest in contests(judged)]
+        said += [*on_average(chapter, judged.labels), *telling_measures(judged)]
+        yield from (f"{before}{words}" for words in said)
     seeds = {row.seed for row in table.rows}
     if len(seeds) == 1:
         yield "One run each: exact, and nothing is known of other seeds."
@@ -237,12 +268,11 @@ def doubt(first: Standing, last: Standing) -> str:
     return ""
 
 
-def on_average(chapter: Chapter) -> Iterator[str]:
+def on_average(chapter: Chapter, labels: Sequence[str]) -> Iterator[str]:
     """Say who kept most free memory usable over the whole run, not just at its end."""
     found: dict[str, dict[str, list[float]]] = {}
-    judged = fair(chapter.table).labels
     for row in unusable_rows(chapter):
-        if row["strategy"] not in judged:
+        if row["strategy"] not in labels:
             continue
         of_order = found.setdefault(row["order"], {})
         of_order.setdefault(row["strategy"], []).append(row["value"])
@@ -304,18 +334,3 @@ def telling_measures(table: Comparison) -> Iterator[str]:
             f"{name}, measured by the workload: from {grouped(figure(low.middle))} "
             f"({low.label}) to {grouped(figure(high.middle))} ({high.label})."
         )
-
-
-def duration(ps: float) -> str:
-    """Show a length of time in a unit that suits it.
-
-    Examples
-    --------
-    >>> duration(320_642_000), duration(6_674_864_000)
-    ('320.6 µs', '6.67 ms')
-    """
-    for unit, size in (("s", 1e12), ("ms", 1e9), ("µs", 1e6)):
-        if ps >= size:
-            value = ps / size
-            return f"{value:.1f} {unit}" if value >= 100 else f"{value:.2f} {unit}"
-    return f"{ps / 1e3:.0f} ns"
