@@ -27,6 +27,11 @@ from rmqueue.study.work import Done, work_all
 SHARE_OF_MEMORY = 0.8
 #: Batches for each process, so that none waits long at the end.
 BATCHES = 4
+#: Said of a run that is given up.
+KILLED = (
+    "its process was killed twice, the second time with no other run beside it: "
+    "perhaps for want of memory"
+)
 #: Told ``("begin", key)``, ``("share", (key, share))`` and ``("done", Done)``.
 Tell = Callable[[str, Any], None]
 
@@ -52,11 +57,15 @@ class Limits:
 
 @dataclass
 class Batch:
-    """Tasks of one experiment, for one process."""
+    """Tasks of one experiment, for one process.
+
+    A suspect was under way when a process died.  It runs alone, so that it pays for
+    no other if that happens again.
+    """
 
     tasks: list[Task]
     threads: int
-    tries: int = 0
+    suspect: bool = False
 
     @property
     def need_bytes(self) -> int:
@@ -177,10 +186,11 @@ class Pool:
     limits: Limits
     tell: Tell
     running: dict[Future[None], Batch] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)
     done: set[str] = field(default_factory=set)
 
     def run(self, waiting: deque[Batch]) -> None:
-        """Run all batches; one whose process died is tried once more."""
+        """Run all batches; what was under way in one that died is tried again."""
         context = multiprocessing.get_context("spawn")
         with context.Manager() as manager:
             events = manager.Queue()
@@ -216,6 +226,8 @@ class Pool:
         """Whether a batch may begin now; what never fits runs alone."""
         if not self.running:
             return True
+        if part.suspect or any(one.suspect for one in self.running.values()):
+            return False
         taken = sum(one.need_bytes for one in self.running.values())
         fits = taken + part.need_bytes <= self.limits.memory
         return fits and len(self.running) < self.processes
@@ -224,19 +236,31 @@ class Pool:
         """Pass on all that was told."""
         while not events.empty():
             what, about = events.get()
-            if what == "done":
+            if what == "begin":
+                self.begun.add(about)
+            elif what == "done":
                 self.done.add(about.key)
             self.tell(what, about)
 
     def _left(self, events: Any) -> Iterator[Batch]:
-        """Yield what was under way when a process died, to be tried once more."""
+        """Yield what is left of all batches when a process died: suspects alone.
+
+        The pool kills its other processes too, and a batch has threads: only of a run
+        that was alone is it known that its process died of it.
+        """
         self._listen(events)
         parts, self.running = list(self.running.values()), {}
         for part in parts:
-            left = [task for task in part.tasks if task.key not in self.done]
-            if left and part.tries == 0:
-                yield Batch(left, part.threads, tries=1)
+            part.tasks = [task for task in part.tasks if task.key not in self.done]
+        under_way = self.begun - self.done
+        self.begun -= under_way
+        for part in parts:
+            if part.suspect:
+                for task in part.tasks:
+                    self.tell("done", Done(task.key, KILLED, failed=True))
                 continue
-            for task in left:
-                words = "its process was killed, twice: perhaps for want of memory"
-                self.tell("done", Done(task.key, words, failed=True))
+            # where nothing had begun yet, all are suspects: it must end some time
+            suspects = [t for t in part.tasks if t.key in under_way or not under_way]
+            yield from (Batch([task], 1, suspect=True) for task in suspects)
+            if rest := [task for task in part.tasks if task not in suspects]:
+                yield Batch(rest, part.threads)
