@@ -63,7 +63,9 @@ def end_free_hold(zone: Any) -> None:
 @jit(forceinline=True)
 def end_alloc_hold(zone: Any) -> None:
     """`end_hold` after one block was taken: only six counters move."""
-    if zone.rare_work == 0:
+    if zone.weighted == 0:
+        zone.hold_count += 1
+    elif zone.rare_work == 0:
         cost = weigh(zone, LOCK) + weigh(zone, SMALLEST) + weigh(zone, HEAD)
         cost += weigh(zone, LIST_DEL) + weigh(zone, LIST_ADD) + weigh(zone, SPLIT)
         enter_hold(zone, cost)
