@@ -123,6 +123,7 @@ def run(wanted: Wanted, registry: Registry | None = None) -> list[Comparison]:
         )
     for reporter, file in reporters:
         check_place(reporter, file)
+    check_distinct([file for _, file in reporters if file != STDOUT])
     if wanted.against is not None:
         check_against(wanted.against, [file for _, file in reporters])
     parts = parts_of(experiment_path(wanted.experiment, registry))
@@ -149,6 +150,20 @@ def run(wanted: Wanted, registry: Registry | None = None) -> list[Comparison]:
             if reporter.check is not None and not wanted.sensitivity:
                 reporter.check(len(one.seeds))
     return [run_part(one, wanted, reporters, registry) for one in experiments]
+
+
+def check_distinct(files: list[str]) -> None:
+    """Refuse two reports in one file.
+
+    Raises
+    ------
+    UsageError
+        The second would replace the first.
+    """
+    places = [Path(file).resolve() for file in files]
+    for file, place in zip(files, places, strict=True):
+        if places.count(place) > 1:
+            raise UsageError(f"{file}: two reports go there: give each its own file")
 
 
 def check_place(reporter: Reporter, file: str) -> None:

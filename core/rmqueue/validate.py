@@ -56,6 +56,8 @@ def run(wanted: Wanted, registry: Registry | None = None) -> None:
     registry = registry or default_registry()
     if wanted.json not in (None, "-"):
         check_writable(Path(str(wanted.json)))
+    for recording in wanted.recordings:
+        source_of(recording, registry)  # what is wrong with the last is told at once
     pages: list[Validation] = []
     sums: list[Statistics] = []
     with _status(wanted.quiet) as tell:
@@ -142,13 +144,27 @@ def find_evidence(recording: str, registry: Registry) -> Evidence:
     TraceError, UsageError
         Nothing accepts it, or not in this way.
     """
+    path, read = source_of(recording, registry)
+    return read(path)
+
+
+def source_of(
+    recording: str, registry: Registry
+) -> tuple[Path, Callable[[Path], Evidence]]:
+    """Path of a recording, and what reads it event by event.
+
+    Raises
+    ------
+    TraceError, UsageError
+        Nothing accepts it, or not in this way.
+    """
     source = open_trace(Path(recording), registry)
     if source.reader.evidence is None:
         raise UsageError(
             f"{source.path}: the form {source.reader.name!r} has no state to begin "
             "from: name a recording folder, such as `rmqueue record` makes"
         )
-    return source.reader.evidence(source.path)
+    return source.path, source.reader.evidence
 
 
 def strategies_for(

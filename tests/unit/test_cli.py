@@ -152,6 +152,12 @@ def test_outputs_that_cannot_be_written(rmqueue: Command, tmp_path: Path) -> Non
         rmqueue("compare", path, "-q", "--json", "-", "--csv", "-"),
         *(2, "only one report can go to stdout"),
     )
+    out, again = tmp_path / "out", f"{tmp_path}/./out"
+    refused(
+        rmqueue("compare", path, "-q", "--json", out, "--csv", again),
+        *(2, "two reports go there"),
+    )
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(

@@ -201,6 +201,14 @@ def test_a_bare_trace_has_no_state(tmp_path: Path) -> None:
     assert "recording folder" in str(caught.value)
 
 
+def test_the_last_recording_is_looked_for_before_the_first_is_followed(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rmqueue.validate.validate", pytest.fail)
+    with pytest.raises(RmqueueError, match="no such file"):
+        run(recording, tmp_path / "nothing")
+
+
 def test_what_is_refused_is_said(recording: Path, tmp_path: Path) -> None:
     with pytest.raises(RmqueueError, match="no such file"):
         run(tmp_path / "nothing")
