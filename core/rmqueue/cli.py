@@ -206,7 +206,7 @@ def schema(
     ] = None,
     plugin: PluginFiles = None,
 ) -> None:
-    """Print the JSON schema of experiment files, or of a plugin's parameters."""
+    """Print the JSON schema of experiment and study files, or of parameters."""
     from rmqueue.listing import print_schema
 
     load_plugin_files(plugin)

@@ -49,7 +49,7 @@ def describe(entry: Entry) -> tuple[str, ...]:
 def print_schema(
     strategy: str | None, workload: str | None, registry: Registry | None = None
 ) -> None:
-    """Print a JSON schema: of experiment files, or of a plugin's parameters."""
+    """Print a JSON schema: of experiment and study files, or of parameters."""
     if strategy is not None and workload is not None:
         raise UsageError("give --strategy or --workload, not both")
     registry = registry or default_registry()
@@ -58,7 +58,7 @@ def print_schema(
     elif workload is not None:
         schema = registry.workload(workload).parameters.model_json_schema()
     else:
-        from rmqueue.experiment_file import experiment_schema
+        from rmqueue.study.file import file_schema
 
-        schema = experiment_schema()
+        schema = file_schema()
     print(json.dumps(schema, indent=2))

@@ -211,27 +211,6 @@ def test_kill_9_loses_at_most_the_runs_in_flight(tmp_path: Path, jobs: int) -> N
     assert (len(found.runs), found.missing) == (160, 0)
 
 
-def test_keys_are_the_same_in_every_process(tmp_path: Path) -> None:
-    path = study(tmp_path)
-    program = (
-        "import sys; from pathlib import Path\n"
-        "from rmqueue.study.file import variants\n"
-        "from rmqueue.study.task import tasks_of\n"
-        "print([t.key for t in tasks_of(variants(Path(sys.argv[1])))])"
-    )
-    printed = {
-        subprocess.run(
-            [sys.executable, "-c", program, str(path)],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("1", "2")
-    }
-    assert printed == {f"{[t.key for t in tasks_of(variants(path))]}\n"}
-
-
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     folder = kept(tmp_path, jobs=1)
     path = Place(folder).files()[0]

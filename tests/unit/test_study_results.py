@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import pytest
 from rmqueue.compare import Wanted as Compared
 from rmqueue.compare import run as compare
 from rmqueue.errors import OutputError, RmqueueError, UnknownNameError, UsageError
+from rmqueue.study.dataset import Place
 from rmqueue.study.results import Wanted, show
 from rmqueue.study.run import Wanted as Run
 from rmqueue.study.run import run
+from rmqueue.study.study import read_study
 from tests.unit.test_study_design import BASE, study
 
 MORE = (
@@ -50,11 +53,63 @@ def test_studies_are_listed(
     assert lines[1].endswith("remembered-fallback, capped")
 
 
+def test_a_study_that_cannot_be_read_does_not_hide_the_others(
+    kept: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shutil.copytree(kept / "plain", tmp_path / "plain")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "study.json").write_text("{")
+    monkeypatch.chdir(tmp_path)
+    lines = printed(capsys, None).splitlines()
+    assert lines[1].startswith("plain  4 of 4")
+    assert lines[2].startswith("broken/study.json: cannot be read")
+
+
+def without(folder: Path, column: str) -> Path:
+    """Take a column out of one run, as if a version without it had written it."""
+    path = Place(folder).files()[0]
+    table = pyarrow.parquet.ParquetFile(path).read()
+    pyarrow.parquet.write_table(table.drop_columns([column]), path)
+    return path
+
+
+def test_a_study_of_an_older_version(kept: Path, tmp_path: Path) -> None:
+    """What can be told from the rest is; else file, column and cure are named."""
+    folder = tmp_path / "swept"
+    shutil.copytree(kept / "swept", folder)
+    without(folder, "varied")
+    first = next(Place(folder).runs())
+    assert first.varied == dict.fromkeys(first.point, "number")
+    path = without(folder, "row")
+    words = f"{path}: it has no column 'row': another version of rmqueue wrote it"
+    with pytest.raises(OutputError, match=f"{re.escape(words)}.* --resume"):
+        read_study(folder)
+
+
+def test_a_row_of_another_version(kept: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "plain"
+    shutil.copytree(kept / "plain", folder)
+    path = Place(folder).files()[0]
+    table = pyarrow.parquet.ParquetFile(path).read()
+    at = table.column_names.index("row")
+    for old, words in (
+        ("holds", "a column lacks 'holds'"),
+        ("label", "'label_before'"),
+    ):
+        text = table["row"][0].as_py().replace(f'"{old}"', f'"{old}_before"')
+        pyarrow.parquet.write_table(table.set_column(at, "row", [[text]]), path)
+        with pytest.raises(OutputError, match=f"{path}: .*{words}"):
+            read_study(folder)
+
+
 def test_a_folder_without_studies(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert printed(capsys, None).startswith("no study is kept in this folder")
+    assert printed(capsys, None).startswith("no study is kept in a folder just below")
 
 
 def test_runs_are_listed_and_chosen(

@@ -60,24 +60,24 @@ def cache_root() -> Path:
     return Path(home) / "rmqueue"
 
 
-def mm_digest() -> str:
-    """Digest of all of ``mm/``, the versions and the options: the cache's true key.
-
-    numba's own key leaves out callees in other files, globals and options such as
-    bounds checks, and would run stale code silently.
-    """
+def sources_digest() -> str:
+    """Digest of all of ``mm/`` and of the versions under it: what results depend on."""
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    digest.update(
-        repr(
-            (numba.__version__, np.__version__, sys.version_info[:3], OPTIONS)
-        ).encode()
-    )
-    digest.update(f"{platform.machine()} {config.CPU_NAME} {config.OPT!s}".encode())
+    digest.update(f"{numba.__version__} {np.__version__}".encode())
     return digest.hexdigest()[:16]
 
 
+def mm_digest() -> str:
+    """Digest of sources, options and processor: the cache's true key."""
+    # numba's own leaves out callees in other files and options: stale code would run
+    built = (sys.version_info[:3], platform.machine(), config.CPU_NAME, OPTIONS)
+    wanted = (SOURCES_DIGEST, str(config.OPT), built)
+    return hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]
+
+
+SOURCES_DIGEST = sources_digest()
 MM_DIGEST = mm_digest()
 
 

@@ -26,6 +26,7 @@ from rmqueue.mm.crossing import whole
 from rmqueue.mm.jit import (
     ENABLED,
     MM_DIGEST,
+    SOURCES_DIGEST,
     code_folder,
     compile_entry,
     python_function,
@@ -107,26 +108,26 @@ def _reached(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
         yield name, cell.cell_contents
 
 
-def _digest_into(digest: Any, function: Callable[..., Any], seen: set[int]) -> None:
+def _digest_into(
+    digest: Any, function: Callable[..., Any], seen: set[int], *, compiled: bool
+) -> None:
+    """Take in a function and its callees; if `compiled`, also what names its place."""
     plain = python_function(function)
     if not isinstance(plain, types.FunctionType) or id(plain) in seen:
         return
     seen.add(id(plain))
     if plain.__module__.startswith("rmqueue.mm."):
-        digest.update(plain.__qualname__.encode())  # its body is in MM_DIGEST
+        digest.update(plain.__qualname__.encode())  # its body is in the first digest
         return
-    # numba imports the module of each function whose compiled code it loads
-    digest.update(plain.__module__.encode())
     code = plain.__code__
     digest.update(code.co_code + repr((code.co_names, code.co_varnames)).encode())
-    if _NAMES_ITS_LINES & {i.opname for i in dis.get_instructions(code)}:
-        lines = (code.co_filename, code.co_firstlineno, code.co_linetable)
-        digest.update(repr(lines).encode())
+    if compiled:
+        digest.update(_place(plain))
     digest.update(_constants(code).encode())
     for name, value in sorted(_reached(plain), key=lambda pair: pair[0]):
         digest.update(name.encode())
         if callable(value):
-            _digest_into(digest, value, seen)
+            _digest_into(digest, value, seen, compiled=compiled)
         elif isinstance(value, np.ndarray):
             digest.update(value.tobytes() + str(value.dtype).encode())
         elif not isinstance(value, types.ModuleType):
@@ -134,18 +135,32 @@ def _digest_into(digest: Any, function: Callable[..., Any], seen: set[int]) -> N
             digest.update(re.sub(" at 0x[0-9a-f]+", "", repr(value)).encode())
 
 
+def _place(plain: types.FunctionType) -> bytes:
+    """Say what compiled code has of the place of its function."""
+    # numba imports the module of each function whose compiled code it loads
+    found = plain.__module__.encode()
+    code = plain.__code__
+    if _NAMES_ITS_LINES & {i.opname for i in dis.get_instructions(code)}:
+        lines = (code.co_filename, code.co_firstlineno, code.co_linetable)
+        found += repr(lines).encode()
+    return found
+
+
 def strategy_digest(function: Callable[..., Any], state: np.dtype[Any]) -> str:
     """Digest of everything that a compiled strategy depends on."""
     digest = hashlib.sha256(f"{MM_DIGEST} {state.descr}".encode())
-    _digest_into(digest, function, set())
+    _digest_into(digest, function, set(), compiled=True)
     return digest.hexdigest()[:16]
 
 
 def code_digest(*functions: Callable[..., Any]) -> str:
-    """Digest of what functions do: their code, that of callees, and all of ``mm/``."""
-    digest, seen = hashlib.sha256(MM_DIGEST.encode()), set[int]()
+    """Digest of what functions do: their code, that of callees, and all of ``mm/``.
+
+    The same on every processor and in every folder, unlike `strategy_digest`.
+    """
+    digest, seen = hashlib.sha256(SOURCES_DIGEST.encode()), set[int]()
     for function in functions:
-        _digest_into(digest, function, seen)
+        _digest_into(digest, function, seen, compiled=False)
     return str(digest.hexdigest()[:16])
 
 

@@ -15,6 +15,7 @@ from rmqueue.figures import FALLBACKS
 from rmqueue.mm.vmstat import ALL_COUNTERS
 from rmqueue.results import Holds, Matrix, Outcome, Row
 from rmqueue.samples import Sample
+from rmqueue.study.design import is_number
 from rmqueue.study.kept import KeptRun
 
 #: Type of the column that holds how a run went: a list of these.
@@ -122,12 +123,22 @@ def type_of(value: float) -> Any:
 
 
 def run_from(values: Mapping[str, Any], experiment: str) -> KeptRun:
-    """Make a run of the columns of its file."""
+    """Make a run of the columns of its file.
+
+    What a study varies can be told from the run's own values, if it is not there.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        A column, or a part of one, is not as this rmqueue writes it.
+    """
+    point = json.loads(values["point"])
+    varied = values.get("varied")
     return KeptRun(
         key=values["run"],
         experiment=experiment,
-        point=json.loads(values["point"]),
-        varied=json.loads(values["varied"]),
+        point=point,
+        varied=kinds_of(point) if varied is None else json.loads(varied),
         row=row_from(json.loads(values["row"])),
         histogram=np.array(values["histogram"], np.int64),
         samples=tuple(sample_from(one) for one in values["samples"] or ()),
@@ -135,6 +146,11 @@ def run_from(values: Mapping[str, Any], experiment: str) -> KeptRun:
         started=values["started"],
         wall_seconds=values["wall_seconds"],
     )
+
+
+def kinds_of(point: Mapping[str, Any]) -> dict[str, str]:
+    """Say of each value of a point whether it is a number or text."""
+    return {path: "number" if is_number(v) else "text" for path, v in point.items()}
 
 
 def sample_from(values: Mapping[str, Any]) -> Sample:

@@ -25,6 +25,8 @@ from rmqueue.study.root import Root, root_of
 
 #: What a study wants, beside its runs.
 MANIFEST = "study.json"
+#: Columns that a run cannot be made without.
+REQUIRED = ("run", "started", "wall_seconds", *(n for n in WHOLE if n != "varied"))
 
 
 @dataclass(frozen=True)
@@ -79,11 +81,16 @@ class Place:
         Raises
         ------
         OutputError
-            A file is damaged; the message names it.
+            A file is damaged, or of another rmqueue; the message names it.
         """
         for name in self._files.names():
             values = self._row(name, with_samples)
-            yield run_from(values, unquote(name.split("/")[0].partition("=")[2]))
+            experiment = unquote(name.split("/")[0].partition("=")[2])
+            try:
+                found = run_from(values, experiment)
+            except (KeyError, TypeError, ValueError) as error:
+                raise self._unreadable(name, values, error) from None
+            yield found
 
     def _row(self, name: str, with_samples: bool) -> dict[str, Any]:
         """Read the columns of a run that it is made of."""
@@ -102,6 +109,22 @@ class Place:
             ) from None
         row: dict[str, Any] = table.to_pylist()[0]
         return {"samples": [], **row}
+
+    def _unreadable(
+        self, name: str, values: dict[str, Any], error: Exception
+    ) -> OutputError:
+        """Say what is not as this rmqueue writes it, and what to do."""
+        missing = [column for column in REQUIRED if column not in values]
+        if missing:
+            what = f"it has no column {missing[0]!r}"
+        elif isinstance(error, KeyError):
+            what = f"a column lacks {error.args[0]!r}"
+        else:
+            what = str(error).splitlines()[0]
+        return OutputError(
+            f"{self.root}/{name}: {what}: another version of rmqueue wrote it: remove "
+            "the file, and run the study again with --resume"
+        )
 
     def write_manifest(self, values: dict[str, Any]) -> None:
         """Keep what the study is and wants."""

@@ -228,6 +228,11 @@ def copied(value: Any) -> Any:
     return [copied(one) for one in value] if isinstance(value, list) else value
 
 
+def is_number(value: object) -> bool:
+    """Whether a value is a number: what TOML calls true is none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def concerns(path: str, label: str) -> bool:
     """Whether a field of a point changes what a strategy does."""
     first, _, rest = path.partition(".")

@@ -11,7 +11,13 @@ from pydantic import Field
 
 from rmqueue.config import Model
 from rmqueue.errors import ConfigError
-from rmqueue.experiment_file import ExperimentConfig, parts_of, read_toml
+from rmqueue.experiment_file import (
+    ExperimentConfig,
+    SuiteConfig,
+    experiment_schema,
+    parts_of,
+    read_toml,
+)
 from rmqueue.samples import MOST_CELLS
 from rmqueue.study.design import Point, Range, Sweep, crossed, with_point
 from rmqueue.validation import validated
@@ -41,6 +47,27 @@ class StudyTables(Model):
         default=(), description="What is varied, crossed with each other [tables]."
     )
     keep: Keep = Field(default=Keep(), description="What is kept of each run [table].")
+
+
+def file_schema() -> dict[str, Any]:
+    """Return the JSON schema of what ``rmqueue run`` takes.
+
+    Experiment files, the same with the tables of a study, and suites.
+    """
+    schema = experiment_schema()
+    properties, definitions = schema["properties"], schema["$defs"]
+    for model in (StudyTables, SuiteConfig):
+        own = model.model_json_schema()
+        definitions |= own.get("$defs", {})
+        properties |= {n: v for n, v in own["properties"].items() if n != "name"}
+    seeds = properties["seeds"]
+    whole = {key: seeds.pop(key) for key in ("items", "minItems", "type")}
+    one = {**whole["items"], "description": "One seed [number]."}
+    seeds["anyOf"] = [whole, one, {"$ref": "#/$defs/Range"}]
+    schema["required"] = ["name"]
+    schema["anyOf"] = [{"required": ["strategies"]}, {"required": ["parts"]}]
+    schema["title"] = "Experiment, study or suite"
+    return schema
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """What a process runs: versions, and digests of the code and data that a study uses.
 
-`rmqueue.mm.strategy.code_digest` tells whether compiled code can be taken from a cache:
-it changes with the processor and with the folder of an installation.  Results do not,
-and the machines of a cluster differ in both, so here it is the sources that count.
+`rmqueue.mm.strategy.strategy_digest` tells whether compiled code can be taken from a
+cache: it changes with the processor and with the folder of an installation.  Results do
+not, and the machines of a cluster differ in both, so here it is the sources that count.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from rmqueue.compare import check_place, render, write_report
-from rmqueue.errors import UnknownNameError, UsageError
+from rmqueue.errors import RmqueueError, UnknownNameError, UsageError
 from rmqueue.output import check_writable, replaced
 from rmqueue.registry import default_registry
 from rmqueue.study.columns import WHOLE, table_of
@@ -71,13 +71,20 @@ def show(wanted: Wanted) -> None:
 
 
 def studies_text(folder: Path) -> str:
-    """List the studies in a folder."""
+    """List the studies in folders of a folder; below, those that cannot be read."""
     found = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
     if not found:
-        return "no study is kept in this folder: rmqueue run FILE makes one\n"
-    rows = []
+        return (
+            "no study is kept in a folder just below this one: rmqueue run FILE makes "
+            "one; studies elsewhere, or behind a URL, are shown if they are named\n"
+        )
+    rows, unreadable = [], []
     for path in found:
-        study = read_study(path, with_samples=False)
+        try:
+            study = read_study(path, with_samples=False)
+        except RmqueueError as error:
+            unreadable.append(f"{error}\n")
+            continue
         labels = dict.fromkeys(run.row.label for run in study.runs)
         last = max((run.started for run in study.runs), default="")
         rows.append(
@@ -89,7 +96,8 @@ def studies_text(folder: Path) -> str:
                 ", ".join(labels),
             )
         )
-    return aligned([("study", "runs", "failed", "last run [UTC]", "strategies"), *rows])
+    heads = ("study", "runs", "failed", "last run [UTC]", "strategies")
+    return "".join([aligned([heads, *rows]) if rows else "", *unreadable])
 
 
 def field_of(run: KeptRun, name: str) -> Any:

@@ -13,7 +13,10 @@ from rmqueue.errors import UsageError
 def results(
     study: Annotated[
         str | None,
-        typer.Argument(help="Folder or URL of a study; none: list those here."),
+        typer.Argument(
+            help="Folder or URL of a study; none: list those in folders just below "
+            "this one."
+        ),
     ] = None,
     where: Annotated[
         list[str] | None,
@@ -31,7 +34,10 @@ def results(
         typer.Option(metavar="FILE", help="Write all figures to a .csv or .parquet."),
     ] = None,
 ) -> None:
-    """List what is kept of studies, choose runs, write tables and figures."""
+    """List what is kept of studies, choose runs, write tables and figures.
+
+    rmqueue compare --against STUDY compares.
+    """
     from rmqueue.study.need import need_parquet
 
     need_parquet()

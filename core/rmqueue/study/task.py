@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from rmqueue.experiment_file import ExperimentConfig, StrategyEntry
 from rmqueue.mm.strategy import code_digest
 from rmqueue.registry import default_registry
 from rmqueue.runs import Run, completed, workload_params
-from rmqueue.study.design import Point, concerns
+from rmqueue.study.design import Point, concerns, is_number
 from rmqueue.study.file import Keep, Variant
 
 #: Bytes of a page (ten of the zone, twelve of a machine's queues), of an operation of a
@@ -96,8 +97,7 @@ def tasks_of(variants: Iterator[Variant], quick: bool = False) -> list[Task]:
     for variant in variants:
         check_names(variant.config, variant.source)
         for path, value in variant.point.items():
-            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if varied.setdefault(path, "number") == "number" and not is_number:
+            if varied.setdefault(path, "number") == "number" and not is_number(value):
                 varied[path] = "text"
         for task in tasks_at(variant, quick):
             found.setdefault(task.key, task)
@@ -111,19 +111,13 @@ def tasks_at(variant: Variant, quick: bool) -> Iterator[Task]:
     seeds: tuple[int | None, ...] = config.seeds
     if config.recording is not None:
         seeds = (None,)
-    common = {
-        "experiment": config.name,
-        "config": config.model_dump(mode="json", exclude=NOT_OF_A_RUN),
-        "base": "" if config.recording is None else files_digest(variant.base, config),
-        "quick": quick,
-        "keep": variant.keep.model_dump(),
-        "costs": machine_costs(config),
-    }
+    common = {**identity_of(variant), "quick": quick}
     values, need = json.dumps(variant.values), need_bytes(config)
-    for entry in config.strategies:
+    for index, entry in enumerate(config.strategies):
+        whole = completed(config, index, variant.source, default_registry())
         point = {k: v for k, v in variant.point.items() if concerns(k, entry.heading)}
         own = {
-            "strategy": entry.model_dump(mode="json"),
+            "strategy": whole.model_dump(mode="json"),
             "code": code_of(config, entry),
         }
         identity = hashlib.sha256(
@@ -148,14 +142,34 @@ def tasks_at(variant: Variant, quick: bool) -> Iterator[Task]:
             )
 
 
+def identity_of(variant: Variant) -> dict[str, Any]:
+    """Return what changes the runs of all strategies at a point."""
+    config = variant.config
+    return {
+        "experiment": config.name,
+        "config": config.model_dump(mode="json", exclude=NOT_OF_A_RUN),
+        "base": "" if config.recording is None else files_digest(variant.base, config),
+        "keep": variant.keep.model_dump(),
+        "costs": machine_costs(config),
+        "workload": workload_defaults(config, variant.source),
+        "rmqueue": version("rmqueue"),
+    }
+
+
 def check_names(config: ExperimentConfig, source: str) -> None:
     """Refuse names and parameters that are not there, before anything runs."""
     registry = default_registry()
     for index in range(len(config.strategies)):
         completed(config, index, source, registry)
-    if config.workload is not None:
-        workload = registry.workload(config.workload.name)
-        workload_params(workload, config.workload, source)
+    workload_defaults(config, source)
+
+
+def workload_defaults(config: ExperimentConfig, source: str) -> str:
+    """Parameters of the workload as JSON, with those that the file leaves out."""
+    if config.workload is None:
+        return ""
+    workload = default_registry().workload(config.workload.name)
+    return workload_params(workload, config.workload, source).model_dump_json()
 
 
 def machine_costs(config: ExperimentConfig) -> str:
@@ -169,17 +183,14 @@ def machine_costs(config: ExperimentConfig) -> str:
 
 def code_of(config: ExperimentConfig, entry: StrategyEntry) -> str:
     """Digest of the code that a run goes through: it changes with an edit."""
-    return _code_of(entry.name, config.workload.name if config.workload else "")
-
-
-@cache
-def _code_of(strategy: str, workload: str) -> str:
     registry = default_registry()
-    records: list[Any] = [registry.strategy(strategy)]
-    if workload:
-        records.append(registry.workload(workload))
-    functions = [f for record in records for f in functions_of(record)]
-    return code_digest(*functions)
+    records: list[Any] = [registry.strategy(entry.name)]
+    if config.workload is not None:
+        records.append(registry.workload(config.workload.name))
+    return _digest_of(*(f for record in records for f in functions_of(record)))
+
+
+_digest_of = cache(code_digest)
 
 
 def functions_of(record: Any) -> Iterator[Callable[..., Any]]:
