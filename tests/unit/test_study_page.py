@@ -16,6 +16,7 @@ import pytest
 
 from rmqueue.config import ZoneConfig
 from rmqueue.errors import OutputError, UsageError
+from rmqueue.grid import grid_of
 from rmqueue.metrics import fragmentation_index
 from rmqueue.mm.vmstat import HISTOGRAM_BUCKETS, bucket_floor_ps, bucket_of
 from rmqueue.results import Comparison
@@ -253,6 +254,18 @@ def test_the_table_has_strategies_as_rows(chapter: Chapter) -> None:
     assert not cells["capped"].best
     assert cells["remembered-fallback"].best
     assert ("not served", "0") in table.alike or "not served" in table.headings
+
+
+def test_the_table_says_what_compare_says(chapter: Chapter) -> None:
+    """Word for word, but for the grouping of digits."""
+    table, grid = table_of(chapter.table), grid_of(chapter.table)
+    printed = dict(grid.rows)
+    shared = [name for name in table.headings if name in printed]
+    assert {"pages served", "worst hold [us]", "mixed pageblocks"} <= {*shared}
+    for at, heading in enumerate(table.headings):
+        words = tuple(cells[at].words.replace(",", "") for *_, cells in table.rows)
+        assert heading not in printed or words == printed[heading]
+    assert any("±" in cell.words for *_, cells in table.rows for cell in cells)
 
 
 def test_types_that_nobody_used_are_not_in_the_matrices(chapter: Chapter) -> None:

@@ -29,7 +29,7 @@ def test_the_verdict_names_the_first_the_last_and_how_far(chapter: Chapter) -> N
         "Worst hold of the zone lock: shortest with remembered-fallback (1.00 µs), "
         "longest with capped (2.00 ms, 2,000 times)."
     ) in said
-    assert said[-1] == "Figures are medians of 2 seeds."
+    assert said[-1] == "Figures are means of 2 seeds."
     words = lead(Chapter("small", {}, quick, chapter.runs))
     assert words.startswith("Shortest worst hold of the zone lock: remembered-fallback")
 

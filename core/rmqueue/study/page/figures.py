@@ -148,7 +148,7 @@ def work(rows: list[Row], labels: Sequence[str]) -> dict[str, Any]:
 def index(
     rows: list[Row], labels: Sequence[str], time: str, title: str
 ) -> dict[str, Any]:
-    """Draw a fragmentation index over time: median of the seeds, and their range."""
+    """Draw a fragmentation index over time: mean of the seeds, and their range."""
     base = alt.Chart().encode(x=alt.X("time:Q", title=time), color=colour(labels))
     band = base.mark_area(opacity=0.15, aria=False, strokeWidth=0).encode(
         y=alt.Y("low:Q", title=f"{title} [1]", scale=alt.Scale(zero=False)),

@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from statistics import median_low
-from typing import TypeAlias
+from collections.abc import Sequence
 
 from rmqueue.results import Comparison, Outcome
-
-#: Heading, figure of an outcome, and its words.
-Measure: TypeAlias = tuple[str, Callable[[Outcome], float], Callable[[float], str]]
-
-
-def measures(comparison: Comparison) -> Iterator[Measure]:
-    """Yield work, holds, fragmentation and time."""
-    yield "claim attempts", lambda outcome: outcome.counters["claim_try"], whole
-    yield "blocks scanned", lambda outcome: outcome.counters["scan_block"], whole
-    yield "worst hold [us]", lambda outcome: outcome.holds.worst_ps, microseconds
-    yield "p99 hold [us]", lambda outcome: outcome.holds.p99_ps, microseconds
-    for order in comparison.unusable_orders:
-        yield f"unusable index, order {order}", partial(unusable, order), index
-    yield "mixed pageblocks", lambda outcome: outcome.mixed_pageblocks, whole
-    yield "time [ms/million ops]", lambda outcome: outcome.ns_per_op, tenths
+from rmqueue.statistics import summarise
 
 
 def measured(comparison: Comparison) -> tuple[str, ...]:
@@ -41,43 +24,26 @@ def unusable(order: int, outcome: Outcome) -> float:
     return outcome.unusable.get(order, -1)
 
 
-def spread(values: Sequence[float], show: Callable[[float], str]) -> str:
-    """One value, or median and range of several.
-
-    Examples
-    --------
-    >>> spread([3, 1, 2], whole)
-    '2 (1..3)'
-    """
-    low, middle, high = (show(f(values)) for f in (min, median_low, max))
-    return middle if low == high else f"{middle} ({low}..{high})"
-
-
 def figure(value: float) -> str:
     """Show a measure: whole if it is large or whole, else with two digits."""
     whole_enough = abs(value) >= 1000 or value == int(value)
     return str(int(value)) if whole_enough else f"{value:.2f}"
 
 
-def whole(value: float) -> str:
-    """Show a count."""
-    return str(int(value))
+def mean(values: Sequence[float]) -> float:
+    """Mean of the seeds, as ``rmqueue compare`` has it."""
+    return summarise(values, interval=False).mean
 
 
-def microseconds(value_ps: float) -> str:
-    """Show picoseconds as microseconds."""
-    value = value_ps / 1e6
-    return f"{value:.1f}" if value >= 100 else f"{value:.2f}"
+def count(value: float) -> str:
+    """Show a count, or the mean of some, with three digits at least.
 
-
-def index(value: float) -> str:
-    """Show thousandths as debugfs does; nothing for an order that is not there."""
-    return "" if value < 0 else f"{value / 1000:.3f}"
-
-
-def tenths(value: float) -> str:
-    """Show one digit behind the point."""
-    return f"{value:.1f}"
+    Examples
+    --------
+    >>> count(12_345.2), count(7), count(1 / 3)
+    ('12,345', '7', '0.333')
+    """
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
 
 
 def figure_of(value: float) -> str:

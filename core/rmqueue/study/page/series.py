@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from statistics import median_low
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +13,7 @@ from rmqueue.results import Outcome
 from rmqueue.samples import Sample
 from rmqueue.study.kept import KeptRun
 from rmqueue.study.page.chapters import Chapter, costs_of_run
+from rmqueue.study.page.numbers import mean
 
 #: A row of a chart's data.
 Row: TypeAlias = dict[str, Any]
@@ -156,7 +156,7 @@ def side_by_side(chapter: Chapter, label: str) -> Iterator[tuple[float, list[Sam
 
 
 def unusable_rows(chapter: Chapter) -> list[Row]:
-    """Unusable free space index over time: median of the seeds, and their range."""
+    """Unusable free space index over time: mean of the seeds, and their range."""
     return [
         {**base, **spread_of(values)}
         for base, values in indices(chapter, unusable_index)
@@ -198,12 +198,12 @@ def indices(
 
 
 def spread_of(values: Sequence[float]) -> Row:
-    """Median and range of several seeds."""
-    return {"value": median_low(values), "low": min(values), "high": max(values)}
+    """Mean and range of several seeds."""
+    return {"value": mean(values), "low": min(values), "high": max(values)}
 
 
 def block_rows(chapter: Chapter, most: int = 48) -> list[Row]:
-    """Free blocks of each order over time, median of the seeds."""
+    """Free blocks of each order over time, mean of the seeds."""
     rows = []
     for label in chapter.table.labels:
         found = list(side_by_side(chapter, label))
@@ -212,7 +212,7 @@ def block_rows(chapter: Chapter, most: int = 48) -> list[Row]:
         before = 0.0
         for time, samples in shown:
             for order in range(len(samples[0].free_blocks)):
-                blocks = median_low(sample.free_blocks[order] for sample in samples)
+                blocks = mean([sample.free_blocks[order] for sample in samples])
                 rows.append(
                     {
                         "strategy": label,

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from statistics import median_low
+from typing import TypeAlias
 
-from rmqueue.metrics import added, as_matrix
+from rmqueue.figures import figures_of, whole
+from rmqueue.grid import below, spread
+from rmqueue.metrics import added
 from rmqueue.mm.mmzone import MIGRATETYPES
-from rmqueue.results import Comparison, Matrix, Outcome
+from rmqueue.results import Comparison, Outcome
 from rmqueue.study.page.chapters import Chapter
-from rmqueue.study.page.numbers import (
-    Measure,
-    figure,
-    measure,
-    measured,
-    measures,
-    spread,
-    whole,
-)
+from rmqueue.study.page.numbers import count, mean, measured
 
+#: Heading, figure of an outcome (None: it has none), and its words.
+Measure: TypeAlias = tuple[
+    str, Callable[[Outcome], float | None], Callable[[float], str]
+]
 #: Figures of which less is better.
 LESS = ("polluted", "claim attempts", "blocks scanned", "worst hold", "p99", "unusable")
 LESS_TOO = ("mixed pageblocks",)
@@ -84,9 +82,13 @@ def all_measures(comparison: Comparison) -> Iterator[Measure]:
     yield "claims", partial(fallbacks, "claim"), whole
     yield "steals", partial(fallbacks, "steal"), whole
     yield "polluted pages", partial(fallbacks, "pollute"), whole
-    yield from measures(comparison)
-    for name in measured(comparison):
-        yield name, partial(measure, name), figure
+    for figure in below(comparison):
+        yield figure.heading, partial(figure_in, figure.name), figure.show
+
+
+def figure_in(name: str, outcome: Outcome) -> float | None:
+    """Return a figure as ``rmqueue compare`` has it; None: the outcome has none."""
+    return figures_of(outcome).get(name)
 
 
 def fallbacks(kind: str, outcome: Outcome) -> int:
@@ -97,21 +99,24 @@ def fallbacks(kind: str, outcome: Outcome) -> int:
 def cells_of(
     comparison: Comparison,
     heading: str,
-    number: object,
-    show: object,
+    number: Callable[[Outcome], float | None],
+    show: Callable[[float], str],
 ) -> list[Cell]:
     """Cells of one figure, the best marked where less is better."""
-    assert callable(number)
-    assert callable(show)
-    found = [
-        [number(row.total) for row in comparison.rows_of(label)]
-        for label in comparison.labels
-    ]
-    middles = [float(median_low(values)) for values in found]
-    ranked = heading.startswith(LESS + LESS_TOO) and len(set(middles)) > 1
+    found = []
+    for label in comparison.labels:
+        values = [number(row.total) for row in comparison.rows_of(label)]
+        there = [value for value in values if value is not None]
+        found.append((there, mean(there) if there else None))
+    means = [middle for _, middle in found if middle is not None]
+    ranked = heading.startswith(LESS + LESS_TOO) and len(set(means)) > 1
     return [
-        Cell(grouped(spread(values, show)), middle, ranked and middle == min(middles))
-        for values, middle in zip(found, middles, strict=True)
+        Cell(
+            grouped(spread(values, show)),
+            -1 if middle is None else middle,
+            ranked and middle == min(means),
+        )
+        for values, middle in found
     ]
 
 
@@ -120,12 +125,11 @@ def grouped(words: str) -> str:
 
     Examples
     --------
-    >>> grouped("15380365 (9..15415139)"), grouped("653.3")
-    ('15,380,365 (9..15,415,139)', '653.3')
+    >>> grouped("15380365 ± 1234"), grouped("653.3")
+    ('15,380,365 ± 1,234', '653.3')
     """
-    parts = words.replace("(", "( ").replace("..", " .. ").replace(")", " )").split(" ")
-    shown = (f"{int(part):,}" if part.isdigit() else part for part in parts)
-    return " ".join(shown).replace("( ", "(").replace(" .. ", "..").replace(" )", ")")
+    shown = (f"{int(part):,}" if part.isdigit() else part for part in words.split(" "))
+    return " ".join(shown)
 
 
 @dataclass(frozen=True)
@@ -138,23 +142,25 @@ class Heat:
         ``"claim"``, ``"steal"`` or ``"pollute"``.
     types : tuple of str
         Migratetypes that take part.
-    rows : tuple of tuple of (int, int)
+    rows : tuple of tuple of (str, int)
         Row = type asked for, column = type taken from: number, and its shade [%].
     """
 
     kind: str
     types: tuple[str, ...]
-    rows: tuple[tuple[tuple[int, int], ...], ...]
+    rows: tuple[tuple[tuple[str, int], ...], ...]
 
 
 def heats_of(chapter: Chapter) -> Iterator[tuple[str, list[Heat]]]:
-    """Fallbacks of each strategy by type pair, median of the seeds."""
+    """Fallbacks of each strategy by type pair, mean of the seeds."""
     kinds = ("claim", "steal", "pollute")
     found = {
-        label: {kind: middle_of(chapter, label, kind) for kind in kinds}
+        label: {kind: means_of(chapter, label, kind) for kind in kinds}
         for label in chapter.table.labels
     }
-    everything = added(matrix for kinds in found.values() for matrix in kinds.values())
+    everything = added(
+        getattr(run.row.total, kind) for run in chapter.runs for kind in kinds
+    )
     used = [
         mt
         for mt in range(len(MIGRATETYPES))
@@ -171,19 +177,16 @@ def heats_of(chapter: Chapter) -> Iterator[tuple[str, list[Heat]]]:
         )
 
 
-def middle_of(chapter: Chapter, label: str, kind: str) -> Matrix:
-    """Median of the seeds, pair by pair."""
+def means_of(chapter: Chapter, label: str, kind: str) -> list[list[float]]:
+    """Mean of the seeds, pair by pair."""
     matrices = [getattr(run.row.total, kind) for run in chapter.runs_of(label)]
     size = range(len(MIGRATETYPES))
-    return as_matrix(
-        [
-            [median_low(m[asked][taken] for m in matrices) for taken in size]
-            for asked in size
-        ]
-    )
+    return [
+        [mean([m[asked][taken] for m in matrices]) for taken in size] for asked in size
+    ]
 
 
-def heat_of(kind: str, matrix: Matrix, used: list[int], most: int) -> Heat:
+def heat_of(kind: str, means: list[list[float]], used: list[int], most: float) -> Heat:
     """Shade the pairs of types that are used, by the square root of their share."""
     return Heat(
         kind,
@@ -191,8 +194,8 @@ def heat_of(kind: str, matrix: Matrix, used: list[int], most: int) -> Heat:
         tuple(
             tuple(
                 (
-                    count := matrix[asked][taken],
-                    round(100 * (count / (most or 1)) ** 0.5),
+                    count(number := means[asked][taken]),
+                    round(100 * (number / (most or 1)) ** 0.5),
                 )
                 for taken in used
             )

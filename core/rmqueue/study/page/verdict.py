@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from statistics import fmean, median_low
+from statistics import fmean
 
 from rmqueue.results import Comparison, Outcome
 from rmqueue.study.page.chapters import Chapter
 from rmqueue.study.page.numbers import (
+    count,
     duration,
     figure,
     figure_of,
+    mean,
     measure,
     measured,
     unusable,
@@ -110,7 +112,7 @@ def mixed(outcome: Outcome) -> float:
 
 def counted(topic: str, number: Callable[[Outcome], float]) -> Contest:
     """Make a contest of what is counted, of which less is better."""
-    return Contest(topic, "fewest", "most", number, lambda value: f"{value:,.0f}")
+    return Contest(topic, "fewest", "most", number, count)
 
 
 def standings(table: Comparison, contest: Contest) -> list[Standing]:
@@ -119,7 +121,7 @@ def standings(table: Comparison, contest: Contest) -> list[Standing]:
     for label in table.labels:
         values = [contest.number(row.total) for row in table.rows_of(label)]
         name = name_of(table, label)
-        found.append(Standing(name, min(values), median_low(values), max(values)))
+        found.append(Standing(name, min(values), mean(values), max(values)))
     return sorted(found, key=lambda one: -one.middle if contest.more else one.middle)
 
 
@@ -185,9 +187,9 @@ def price(table: Comparison) -> Iterator[str]:
     for one in found:
         if one.low > 2 * found[0].high and one.middle > 2 * usual.middle:
             yield (
-                f"But {one.label} let {one.middle:,.0f} requests fail, "
-                f"{found[0].label} {found[0].middle:,.0f}: what it does better, it may "
-                "do better for that."
+                f"But {one.label} let {count(one.middle)} requests fail, "
+                f"{found[0].label} {count(found[0].middle)}: what it does better, it "
+                "may do better for that."
             )
 
 
@@ -221,7 +223,7 @@ def sentences(chapter: Chapter) -> Iterator[str]:
     if len(seeds) == 1:
         yield "One run each: exact, and nothing is known of other seeds."
     else:
-        yield f"Figures are medians of {len(seeds)} seeds."
+        yield f"Figures are means of {len(seeds)} seeds."
 
 
 def sentence_of(table: Comparison, contest: Contest) -> str:
