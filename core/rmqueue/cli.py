@@ -81,6 +81,13 @@ def compare(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed instead of the experiment's.")
     ] = None,
+    kernel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PROFILE",
+            help="Kernel profile of all strategies, instead of each one's own.",
+        ),
+    ] = None,
     recording: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Recording instead of the experiment's."),
@@ -142,6 +149,7 @@ def compare(
         full=full,
         sensitivity=sensitivity,
         quiet=quiet,
+        kernel=kernel,
         recording=recording,
         against=against,
     )

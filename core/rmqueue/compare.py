@@ -46,6 +46,8 @@ class Wanted:
         Change one parameter at a time instead.
     quiet : bool
         Show no progress.
+    kernel : str or None
+        Kernel profile of all strategies; None: that of the experiment or each one's.
     recording : Path or None
         Replay this instead of the experiment's recording.
     against : Path or str or None
@@ -60,6 +62,7 @@ class Wanted:
     full: bool = False
     sensitivity: bool = False
     quiet: bool = False
+    kernel: str | None = None
     recording: Path | None = None
     against: Path | str | None = None
 
@@ -138,6 +141,7 @@ def run(wanted: Wanted, registry: Registry | None = None) -> list[Comparison]:
             seed=wanted.seed,
             quick=wanted.quick,
             full=wanted.full,
+            kernel=wanted.kernel,
             recording=wanted.recording,
             registry=registry,
             further=further,

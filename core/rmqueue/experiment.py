@@ -38,6 +38,7 @@ from rmqueue.runs import (
     extended,
     first_alike,
     in_threads,
+    on_kernel,
     workload_params,
 )
 from rmqueue.samples import Sampler
@@ -116,6 +117,7 @@ class Experiment:
         seed: int | None = None,
         quick: bool = False,
         full: bool = False,
+        kernel: str | None = None,
         recording: Path | None = None,
         registry: Registry | None = None,
         further: tuple[str, ...] = (),
@@ -134,6 +136,8 @@ class Experiment:
             Replay only the first quarter of the operations, with the first seed.
         full : bool
             Use the seeds that the experiment names for the full run.
+        kernel : str or None
+            Run all strategies on this kernel profile.
         recording : Path or None
             Replay this recording instead of the experiment's own.
         registry : Registry or None
@@ -151,6 +155,9 @@ class Experiment:
             changes["strategies"] = chosen(config.strategies, strategies)
         elif further:
             changes["strategies"] = extended(config.strategies, further)
+        if kernel is not None:
+            entries = changes.get("strategies", config.strategies)
+            changes["strategies"] = on_kernel(entries, kernel, registry)
         if recording is not None:
             changes |= another_recording(config, recording)
         config = config.model_copy(update=changes)

@@ -294,6 +294,8 @@ def seeds_notes(comparison: Comparison) -> Iterator[str]:
 
 def notes_of(comparison: Comparison) -> Iterator[str]:
     """Yield what must be known beside the numbers."""
+    if len({row.kernel for row in comparison.rows}) > 1:
+        yield "columns are on different kernel profiles: --kernel takes one for all"
     yield from seeds_notes(comparison)
     if comparison.machine:
         yield f"holds: modelled cost of the work under zone->lock, {comparison.machine}"

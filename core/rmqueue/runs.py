@@ -10,7 +10,7 @@ from typing import TypeAlias
 from pydantic import BaseModel
 
 from rmqueue.binding import check_pair
-from rmqueue.errors import UsageError
+from rmqueue.errors import UnknownNameError, UsageError
 from rmqueue.experiment_file import ExperimentConfig, StrategyEntry, WorkloadConfig
 from rmqueue.measures import HoldStats
 from rmqueue.mm.jit import ENABLED
@@ -128,6 +128,26 @@ def chosen(
         known = known or [e for e in entries if e.name == name]
         found += known or [StrategyEntry(name=name)]
     return tuple(found)
+
+
+def on_kernel(
+    entries: tuple[StrategyEntry, ...], kernel: str, registry: Registry
+) -> tuple[StrategyEntry, ...]:
+    """Entries on one kernel profile, whatever they say themselves.
+
+    Raises
+    ------
+    UsageError
+        There is no such profile, or a strategy cannot run on it.
+    """
+    if kernel not in PROFILES:
+        raise UnknownNameError("kernel", kernel, PROFILES)
+    for entry in entries:
+        try:
+            check_pair(registry.strategy(entry.name), kernel)
+        except UsageError as error:
+            raise UsageError(f"--kernel {kernel}: {error}, or leave it out") from None
+    return tuple(entry.model_copy(update={"kernel": kernel}) for entry in entries)
 
 
 def extended(

@@ -117,6 +117,15 @@ def test_quick_replays_a_part(rmqueue: Command, tmp_path: Path) -> None:
     assert 0 < quick[0]["total"]["ops"] < whole[0]["total"]["ops"]
 
 
+def test_one_kernel_for_all(rmqueue: Command, tmp_path: Path) -> None:
+    done = rmqueue("compare", small_file(tmp_path), "-q", "--kernel", "6.9")
+    assert done.status == 0
+    row = next(line for line in done.out.splitlines() if line.startswith("kernel"))
+    assert row.split() == ["kernel", "6.9", "6.9", "6.9"]
+    refused(rmqueue("compare", "--kernel", "6.99"), 2, "did you mean '6.9'")
+    refused(rmqueue("compare", "--kernel", "7.3"), 2, "'greedy-steal'", "leave it out")
+
+
 def test_what_does_not_exist(rmqueue: Command, tmp_path: Path) -> None:
     path = small_file(tmp_path)
     refused(

@@ -171,3 +171,13 @@ def test_a_strategy_runs_on_its_own_kernel_unless_told() -> None:
     assert native_kernel(Strategy("x", "", nothing, mixed_lists=True)) == "6.9"
     fixed = Experiment(small_config(kernel="6.9"))
     assert {run.kernel for run in fixed.runs()} == {"6.9"}
+
+
+def test_one_kernel_for_all(tmp_path: Path) -> None:
+    path = small_file(tmp_path, ('label = "now"', 'label = "now"\nkernel = "6.14"'))
+    one = Experiment.load(path, kernel="6.9")
+    assert {run.kernel for run in one.runs()} == {"6.9"}
+    with pytest.raises(UnknownNameError, match=r"'7\.33': did you mean '7\.3'"):
+        Experiment.load(path, kernel="7.33")
+    with pytest.raises(UsageError, match=r"^--kernel 7\.3: .*6\.9, or leave it out"):
+        Experiment.load(path, kernel="7.3")

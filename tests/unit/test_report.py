@@ -136,3 +136,11 @@ def test_one_line_says_what_came_of_a_run() -> None:
 def test_headings_break_at_dashes() -> None:
     assert wrapped("claim-whole-block", 11) == ["claim-", "whole-block"]
     assert wrapped("none", 4) == ["none"]
+
+
+def test_columns_on_different_kernels_are_said() -> None:
+    words = "columns are on different kernel profiles"
+    mixed = small_comparison()
+    assert words in text(mixed)
+    assert words in markdown(mixed)
+    assert words not in text(replace(mixed, rows=mixed.rows_of("now")))

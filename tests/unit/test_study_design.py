@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rmqueue.errors import ConfigError, RmqueueError
+from rmqueue.errors import ConfigError, RmqueueError, UsageError
 from rmqueue.study.design import Range, Sweep, concerns, crossed, with_point
 from rmqueue.study.file import variants
 from rmqueue.study.task import Task, tasks_of
@@ -223,3 +223,15 @@ def test_mistakes(tmp_path: Path, more: str, words: str) -> None:
     assert message.startswith(f"{tmp_path / 'small.toml'}")
     assert words in message
     assert isinstance(caught.value, ConfigError) or "no " in message
+
+
+def test_one_kernel_for_all(tmp_path: Path) -> None:
+    path = study(tmp_path, base=BASE.replace('"capped"', '"capped"\nkernel = "6.9"'))
+    (one,) = variants(path, "7.3")
+    assert [entry.kernel for entry in one.config.strategies] == ["7.3", "7.3"]
+    with pytest.raises(RmqueueError, match=r"kernel: no kernel is called '7\.4'"):
+        list(variants(path, "7.4"))
+    for field in ("kernel", "zone.kernel", "strategies.*.kernel"):
+        path = study(tmp_path, f'[[sweep]]\nover = {{ "{field}" = ["6.9", "7.3"] }}\n')
+        with pytest.raises(UsageError, match=r"varies .*kernel': leave out --kernel"):
+            list(variants(path, "7.3"))

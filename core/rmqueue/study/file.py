@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from rmqueue.config import Model
-from rmqueue.errors import ConfigError
+from rmqueue.errors import ConfigError, UsageError
 from rmqueue.experiment_file import (
     ExperimentConfig,
     SuiteConfig,
@@ -98,8 +98,15 @@ class Variant:
     keep: Keep
 
 
-def variants(path: Path) -> Iterator[Variant]:
+def variants(path: Path, kernel: str | None = None) -> Iterator[Variant]:
     """Read a study file, an experiment file or a suite; yield its experiments.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    kernel : str or None
+        Kernel profile of all strategies, whatever the file says.
 
     Raises
     ------
@@ -107,15 +114,17 @@ def variants(path: Path) -> Iterator[Variant]:
         One of the files is wrong; the message names file, point and field.
     """
     for part in parts_of(path):
-        yield from variants_of(part)
+        yield from variants_of(part, kernel)
 
 
-def variants_of(path: Path) -> Iterator[Variant]:
+def variants_of(path: Path, kernel: str | None = None) -> Iterator[Variant]:
     """Experiments of one file, in the order of its points."""
     values = read_toml(path)
     own = {name: values.pop(name) for name in ("sweep", "keep") if name in values}
     tables = validated(StudyTables, own, str(path))
     values["seeds"] = seeds_of(values.get("seeds", [1]), str(path))
+    if kernel is not None:
+        values = on_kernel(values, tables.sweep, kernel, str(path))
     try:
         points = list(crossed(tables.sweep))
     except ConfigError as error:
@@ -129,6 +138,25 @@ def variants_of(path: Path) -> Iterator[Variant]:
         changed["seeds"] = seeds_of(changed["seeds"], source)
         config = validated(ExperimentConfig, changed, source)
         yield Variant(config, changed, point, path.parent, source, tables.keep)
+
+
+def on_kernel(
+    values: dict[str, Any], sweeps: tuple[Sweep, ...], kernel: str, source: str
+) -> dict[str, Any]:
+    """Values of a file whose strategies all run on one kernel profile.
+
+    Raises
+    ------
+    UsageError
+        The file varies the kernel.
+    """
+    varied = [path for s in sweeps for path in s.over if path.endswith("kernel")]
+    if varied:
+        raise UsageError(f"{source}: varies {varied[0]!r}: leave out --kernel")
+    entries = values.get("strategies", ())
+    if not all(isinstance(entry, dict) for entry in entries):
+        return values  # what is wrong with it is said when it is checked
+    return {**values, "strategies": [{**e, "kernel": kernel} for e in entries]}
 
 
 def seeds_of(given: Any, source: str) -> Any:

@@ -35,6 +35,8 @@ class Wanted:
     dry_run, resume, quick, quiet : bool
         Show what would run; run only what is missing; do only a part of each run; show
         no progress.
+    kernel : str or None
+        Kernel profile of all strategies; None: that of the study or each one's own.
     jobs : int or None
         Runs at once; None: as many as there are CPUs [runs].
     memory : float or None
@@ -51,6 +53,7 @@ class Wanted:
     resume: bool = False
     quick: bool = False
     quiet: bool = False
+    kernel: str | None = None
     jobs: int | None = None
     memory: float | None = None
     plugins: tuple[Path, ...] = ()
@@ -74,7 +77,7 @@ def run(wanted: Wanted) -> None:
 
         check_address(wanted.cluster)
     path = experiment_path(wanted.study, default_registry())
-    tasks = tasks_of(variants(path), wanted.quick)
+    tasks = tasks_of(variants(path, wanted.kernel), wanted.quick)
     folder = root_of(wanted.folder or f"{path.stem}.study")
     place = Place(folder)
     there = place.keys() if wanted.resume else set()

@@ -30,6 +30,13 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="Run only what is missing in the folder.")
     ] = False,
+    kernel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PROFILE",
+            help="Kernel profile of all strategies, instead of each one's own.",
+        ),
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option("--jobs", "-j", min=1, help="Runs at once; one a CPU by default."),
@@ -75,6 +82,7 @@ def run(
                 resume=resume,
                 quick=quick,
                 quiet=quiet,
+                kernel=kernel,
                 jobs=jobs,
                 memory=memory,
                 plugins=tuple(plugin or ()),
