@@ -86,7 +86,9 @@ def mistakes(
         records |= {"smp": SMP, "cpu": CPU, "node": NODE}
     found: list[str] = []
     found += endless_recursion(plain)
-    for source in sources(plain, set()):
+    written = list(sources(plain, set()))
+    none_is_known = any(looks_for_none(source.tree) for source in written)
+    for source in written:
         top = source.function is plain
         found += wrong_signature(source, parameters) if top else ()
         found += unknown_names(source)
@@ -94,6 +96,9 @@ def mistakes(
         found += wrong_calls(source)
         found += not_compiled(source) if hasattr(function, "overloads") else ()
         found += missing_returns(source) if top and not is_step else ()
+        if hasattr(function, "overloads"):
+            found += unused_results(source)
+            found += () if top else half_returns(source, none_is_known)
     return list(dict.fromkeys(found))
 
 
@@ -225,19 +230,72 @@ def not_compiled(source: Source) -> Iterator[str]:
 def missing_returns(source: Source) -> Iterator[str]:
     """Refuse paths that return nothing."""
     advice = "return a page, or -1 if there is none"
-    for node in ast.walk(source.tree):
-        empty = isinstance(node, ast.Return) and (
-            node.value is None
-            or (isinstance(node.value, ast.Constant) and node.value.value is None)
-        )
-        if empty:
-            yield f"{source.place(node)}: returns nothing: {advice}"
+    for node in empty_returns(source.tree):
+        yield f"{source.place(node)}: returns nothing: {advice}"
     if not always_leaves(source.tree.body):
         last = source.tree.body[-1]
         yield (
             f"{source.place(last)}: {source.tree.name}() can end here without a "
             f"return: {advice}"
         )
+
+
+def empty_returns(tree: ast.FunctionDef) -> list[ast.Return]:
+    """Find the returns of a function that give nothing back."""
+    returns = [node for node in ast.walk(tree) if isinstance(node, ast.Return)]
+    return [
+        node
+        for node in returns
+        if node.value is None
+        or (isinstance(node.value, ast.Constant) and node.value.value is None)
+    ]
+
+
+def gives_something(tree: ast.FunctionDef) -> bool:
+    """Whether a function gives anything back."""
+    returns = [node for node in ast.walk(tree) if isinstance(node, ast.Return)]
+    return len(returns) > len(empty_returns(tree))
+
+
+def looks_for_none(tree: ast.FunctionDef) -> bool:
+    """Whether a function compares anything with None."""
+    return any(
+        isinstance(node, ast.Compare)
+        and any(
+            isinstance(c, ast.Constant) and c.value is None for c in node.comparators
+        )
+        for node in ast.walk(tree)
+    )
+
+
+def half_returns(source: Source, none_is_known: bool) -> Iterator[str]:
+    """Refuse helpers that give something back on some paths only."""
+    name, advice = source.tree.name, "return a number on every path, or on none"
+    if not gives_something(source.tree):
+        return
+    for node in empty_returns(source.tree):
+        if node.value is None or not none_is_known:
+            yield f"{source.place(node)}: {name}() returns nothing here: {advice}"
+    if not always_leaves(source.tree.body):
+        last = source.tree.body[-1]
+        yield f"{source.place(last)}: {name}() can end here without a return: {advice}"
+
+
+def unused_results(source: Source) -> Iterator[str]:
+    """Refuse to use what a helper gives back if it gives nothing back."""
+    alone = {node.value for node in ast.walk(source.tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(source.tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+            continue
+        called = source.function.__globals__.get(node.func.id)
+        if node in alone or not hasattr(called, "overloads"):
+            continue
+        first = next(sources(called, set()), None)
+        if first is not None and not gives_something(first.tree):
+            yield (
+                f"{source.place(node)}: {node.func.id}() returns nothing: return a "
+                "number in it"
+            )
 
 
 def always_leaves(body: list[ast.stmt]) -> bool:

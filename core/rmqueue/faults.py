@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rmqueue.binding import BoundStrategy
+from rmqueue.diagnosis import sources
 from rmqueue.errors import RmqueueError, StrategyError
 from rmqueue.mm.jit import python_function
 from rmqueue.mm.mmzone import FAULTS, OTHER_PAGES, STOPPED, WRONG_BLOCK
@@ -116,7 +117,10 @@ def raised(function: Callable[..., Any], error: Exception, advice: str) -> str:
         )
     path, line = place_of(function, error)
     words = f"{type(error).__name__}: {error}".removesuffix(": ")
-    return f"{path}, line {line}: {words}: {advice}"
+    place = f"{path}, line {line}"
+    if line_of(function).startswith(f"{place},"):  # which line is not known
+        place = line_of(function)
+    return f"{place}: {words}: {advice}"
 
 
 def place_of(function: Callable[..., Any], error: Exception) -> tuple[str, int]:
@@ -136,9 +140,21 @@ def place_of(function: Callable[..., Any], error: Exception) -> tuple[str, int]:
 
 
 def line_of(function: Callable[..., Any]) -> str:
-    """File and line of a function."""
+    """File and line of a function, and of its author's that it calls."""
     code = python_function(function).__code__
-    return f"{code.co_filename}, line {code.co_firstlineno}"
+    return f"{code.co_filename}, line {code.co_firstlineno}{helpers_of(function)}"
+
+
+def helpers_of(function: Callable[..., Any]) -> str:
+    """Say which functions of its author a function calls; a fault may be in them."""
+    plain = python_function(function)
+    path, words = plain.__code__.co_filename, []
+    for source in sources(plain, set()):
+        code = source.function.__code__
+        if source.function is not plain:
+            file = "" if code.co_filename == path else f"{code.co_filename}, "
+            words.append(f"{code.co_name}() in {file}line {code.co_firstlineno}")
+    return f", or in what it calls, {' or '.join(words)}" if words else ""
 
 
 def loop_around(path: str, line: int) -> int:

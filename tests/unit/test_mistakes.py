@@ -95,6 +95,21 @@ BY_THE_COMPILER = {
         "pfn = None\nif order > 3:\n    pfn = -1\nreturn pfn",
         "returns OptionalType(int64): return a page, or -1",
     ),
+    "a path without a return in a function that it calls": (
+        "@jit\ndef inner(zone, order):\n    if order > 3:  # here\n        return -1\n"
+        f"\n{FALLBACK}    return inner(zone, order)\n",
+        "inner() can end here without a return: return a number on every path",
+    ),
+    "an empty return in a function that it calls": (
+        "@jit\ndef inner(zone, order):\n    if order > 3:\n        return  # here\n"
+        f"    return -1\n\n{FALLBACK}    return inner(zone, order)\n",
+        "inner() returns nothing here: return a number on every path",
+    ),
+    "no return in a function that it calls": (
+        "@jit\ndef inner(zone, order):\n    zone.wakeups = order\n\n"
+        f"{FALLBACK}    return inner(zone, order)  # here\n",
+        "inner() returns nothing: return a number in it",
+    ),
     "a field of a field": (
         "return zone.nr_free.real.foo  # here",
         "Unknown attribute 'foo'",
@@ -144,6 +159,16 @@ RUNNING = {
     "a page inside a free block": (
         "return zone.start + 3",
         "took other pages off the free lists than those of the block that it returned",
+    ),
+    "a page that a function that it calls made up": (
+        "@jit\ndef inner(zone):\n    return zone.start + 3\n\n"
+        f"{FALLBACK}    return inner(zone)\n",
+        "line 8, or in what it calls, inner() in line 4: took other pages",
+    ),
+    "an index out of range in a function that it calls": (
+        "@jit\ndef inner(zone, order):\n    return int(zone.nr_area[order + 14])\n\n"
+        f"{FALLBACK}    return inner(zone, order)\n",
+        "IndexError: index",
     ),
     "a block of another order": (
         "return rmqueue_steal(zone, order + 1, start_mt)",
@@ -249,6 +274,17 @@ def test_mistakes_that_stop_the_zone(tmp_path: Path, case: str) -> None:
     with pytest.raises(StrategyError, match="takes no further requests"):
         zone.alloc(0, "movable")
     assert caught.value.exit_status == 3
+
+
+@pytest.mark.skipif(not ENABLED, reason="nothing is compiled")
+def test_a_helper_may_return_none_to_who_looks_for_it(tmp_path: Path) -> None:
+    text = (
+        "@jit\ndef inner(zone, order):\n    if order > 3:\n        return None\n"
+        f"    return rmqueue_steal(zone, order, 0)\n\n{FALLBACK}"
+        "    pfn = inner(zone, order)\n    if pfn is None:\n        return -1\n"
+        "    return int(pfn)\n"
+    )
+    BoundStrategy(author(tmp_path, text)[0], "7.3")
 
 
 def test_there_are_enough() -> None:
