@@ -165,7 +165,7 @@ class Loader:
             try:
                 self.entries += self._import(point)
             except (Exception, SystemExit) as error:
-                self.report(provenance_of(point), f"{type(error).__name__}: {error}")
+                self.report(provenance_of(point), words(error, Path()))
 
     def report(self, provenance: Provenance, reason: str) -> None:
         """Remember, once, that a plugin is broken."""

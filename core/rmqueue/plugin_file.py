@@ -6,6 +6,7 @@ imports the module of each function whose compiled code it takes from its cache.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import linecache
 import re
@@ -19,6 +20,9 @@ from rmqueue.errors import PluginError, UnknownNameError
 
 #: What pluggy leaves on a function that is marked with `hookspecs.hookimpl`.
 MARK = f"{hookspecs.GROUP}_impl"
+OURS = Path(__file__).parent
+#: Where a name is looked for first: others import most of these names from there.
+FIRST = ("rmqueue.mm.mmzone", "rmqueue.mm.vmstat", "rmqueue.mm.fallback")
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("rmqueue_"))
 
 
@@ -83,9 +87,50 @@ def place(error: BaseException, path: Path) -> str:
 
 def words(error: BaseException, path: Path) -> str:
     """Say what an error is, without the place if that is in the file."""
+    if isinstance(error, ImportError):
+        return import_words(error)
     here = isinstance(error, SyntaxError) and error.filename == str(path)
     text = str(error.args[0]) if here else str(error)
     return f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
+def import_words(error: ImportError) -> str:
+    """Say what cannot be imported, and the nearest name that can.
+
+    Examples
+    --------
+    >>> import_words(ImportError("cannot import name 'jitt' from 'rmqueue.mm.jit' (x)"))
+    "ImportError: cannot import name 'jitt' from 'rmqueue.mm.jit': did you mean 'jit'?"
+    """
+    text, advice = f"{type(error).__name__}: {error}", ""
+    name = re.match(r"cannot import name '(\w+)' from '(rmqueue[\w.]*)'", str(error))
+    module = re.match(r"No module named '(rmqueue[\w.]*)'", str(error))
+    if name:
+        text = f"{type(error).__name__}: {name[0]}"
+        advice = nearest_name(name[1], name[2])
+    elif module:
+        paths = (file.relative_to(OURS.parent) for file in OURS.rglob("*.py"))
+        known = [".".join(path.with_suffix("").parts) for path in paths]
+        near = difflib.get_close_matches(module[1], known, n=1)
+        advice = f": did you mean {near[0]!r}?" if near else ""
+    return text + advice
+
+
+def nearest_name(name: str, module: str) -> str:
+    """Advice where a name of rmqueue is, or which is near; nothing if none is."""
+    loaded = [m for m in sorted(sys.modules) if m.startswith("rmqueue.")]
+    for other in (*FIRST, *loaded):
+        found = getattr(sys.modules.get(other), name, None)
+        if found is not None:
+            home = str(getattr(found, "__module__", other))
+            return f": it is in {home if home in loaded else other}"
+    for other in (module, *FIRST, *loaded):
+        known = [n for n in dir(sys.modules.get(other)) if n[0] != "_"]
+        near = difflib.get_close_matches(name, known, n=1)
+        if near:
+            where = "" if other == module else f" of {other}"
+            return f": did you mean {near[0]!r}{where}?"
+    return ""
 
 
 def wrong_hooks(module: ModuleType, path: Path) -> list[str]:

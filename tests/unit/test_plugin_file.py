@@ -94,6 +94,27 @@ def test_the_module_is_named_after_the_path(
     [
         ("def f(:\n    pass\n", 1, "SyntaxError: invalid syntax"),
         ("x = 1\nimport not_installed\n", 2, "No module named 'not_installed'"),
+        (
+            "from rmqueue.mm.fallback import steal_blok\n",
+            1,
+            "cannot import name 'steal_blok' from 'rmqueue.mm.fallback': did you mean "
+            "'steal_block'?",
+        ),
+        (
+            "from rmqueue.mm.free_list import steal_block\n",
+            1,
+            "from 'rmqueue.mm.free_list': it is in rmqueue.mm.fallback",
+        ),
+        (
+            "from rmqueue.mm.vmstat import MOVABLE\n",
+            1,
+            "from 'rmqueue.mm.vmstat': it is in rmqueue.mm.mmzone",
+        ),
+        (
+            "\nfrom rmqueue.mm.falback import steal_block\n",
+            2,
+            "No module named 'rmqueue.mm.falback': did you mean 'rmqueue.mm.fallback'?",
+        ),
         ("\n\nraise SystemExit(3)\n", 3, "SystemExit: 3"),
         ("x = (1 +\n", 1, "'(' was never closed"),
         ("def f():\n    return 1 / 0\n\nf()\n", 2, "ZeroDivisionError"),
