@@ -28,7 +28,7 @@ from rmqueue.mm.strategy import compile_strategy
 from rmqueue.registry import Registry, default_registry
 from rmqueue.runner import Fallback
 from rmqueue.types import Strategy
-from rmqueue.validation import validated
+from rmqueue.validation import check_defaults, place_of_field, validated
 
 
 class BoundStrategy:
@@ -77,6 +77,7 @@ class BoundStrategy:
         self.strategy = strategy
         check_pair(strategy, kernel)
         check_cache()
+        check_parameters(strategy)
         self.params = validated(strategy.parameters, values, self.name, "params")
         self.state = initial_state(strategy, self.params)
         self.fallback = compiled(strategy, self.state.dtype)
@@ -127,7 +128,7 @@ def initial_state(strategy: Strategy, params: BaseModel) -> npt.NDArray[np.void]
         exist, or a name is used twice.
     """
     fields = [
-        (name, parameter_type(strategy.name, name, info.annotation))
+        (name, parameter_type(info.annotation))
         for name, info in type(params).model_fields.items()
     ]
     try:
@@ -139,12 +140,37 @@ def initial_state(strategy: Strategy, params: BaseModel) -> npt.NDArray[np.void]
         ) from None
     state = np.zeros(1, dtype)
     for name, _ in fields:
-        state[name] = getattr(params, name)
+        try:
+            state[name] = getattr(params, name)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise PluginError(
+                f"strategy {strategy.name!r}: {place_of_field(type(params), name)}: "
+                f"parameter {name!r} is {getattr(params, name)!r}: {error}: give its "
+                "range with ge= and le="
+            ) from None
     return state
 
 
-def parameter_type(strategy: str, name: str, annotation: Any) -> str:
-    """Numpy type of a parameter in the strategy's record."""
+def check_parameters(strategy: Strategy) -> None:
+    """Refuse parameters that a strategy cannot have, before any value is given.
+
+    Raises
+    ------
+    PluginError
+        One is of a type that compiled code does not take, or has a wrong default.
+    """
+    model, name = strategy.parameters, f"strategy {strategy.name!r}"
+    for field, info in model.model_fields.items():
+        if not parameter_type(info.annotation):
+            raise PluginError(
+                f"{name}: {place_of_field(model, field)}: parameter {field!r} is of "
+                f"type {info.annotation}: compiled code takes int, float and bool"
+            )
+    check_defaults(model, name)
+
+
+def parameter_type(annotation: Any) -> str:
+    """Numpy type of a parameter in the strategy's record; none if it has none."""
     kinds = {type(value) for value in get_args(annotation)}
     if get_origin(annotation) is not Literal:
         kinds = {annotation} if isinstance(annotation, type) else set()
@@ -154,10 +180,7 @@ def parameter_type(strategy: str, name: str, annotation: Any) -> str:
         return "i8"
     if kinds and all(issubclass(kind, (int, float)) for kind in kinds):
         return "f8"
-    raise PluginError(
-        f"strategy {strategy!r}: parameter {name!r} is of type {annotation}: compiled "
-        "code takes int, float and bool"
-    )
+    return ""
 
 
 def compiled(strategy: Strategy, state: np.dtype[Any]) -> Fallback:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from pydantic import BaseModel
 
-from rmqueue.binding import check_pair
+from rmqueue.binding import check_pair, check_parameters
 from rmqueue.errors import UnknownNameError, UsageError
 from rmqueue.experiment_file import ExperimentConfig, StrategyEntry, WorkloadConfig
 from rmqueue.measures import HoldStats
@@ -19,7 +19,7 @@ from rmqueue.registry import Registry
 from rmqueue.results import Row
 from rmqueue.samples import Sample
 from rmqueue.types import StepWorkload, Strategy, Workload
-from rmqueue.validation import validated
+from rmqueue.validation import check_defaults, validated
 
 #: Told which run has done what share of its work.
 Progress: TypeAlias = "Callable[[Run, float], None]"
@@ -66,6 +66,7 @@ def completed(
     """
     entry, where = config.strategies[index], f"strategies[{index}]"
     strategy = registry.strategy(entry.name)
+    check_parameters(strategy)
     params = validated(strategy.parameters, entry.params, source, f"{where}.params")
     kernel = entry.kernel or config.fixed_kernel or native_kernel(strategy)
     try:
@@ -80,6 +81,7 @@ def workload_params(
     workload: Workload | StepWorkload, wanted: WorkloadConfig, source: str
 ) -> BaseModel:
     """Check the parameters of a workload."""
+    check_defaults(workload.parameters, f"workload {workload.name!r}")
     return validated(workload.parameters, wanted.params, source, "workload.params")
 
 

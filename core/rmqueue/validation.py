@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from rmqueue.errors import ConfigError, UnknownNameError
+from rmqueue.errors import ConfigError, PluginError, UnknownNameError
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
@@ -39,6 +42,54 @@ def validated(
         lines = (explain(model, detail, prefix) for detail in own_mistakes(error))
         text = "\n".join(f"{source}: {line}" for line in lines)
         raise ConfigError(text) from None
+
+
+@cache
+def check_defaults(model: type[BaseModel], owner: str) -> None:
+    """Refuse defaults that a model would not take: pydantic does not look at them.
+
+    Parameters
+    ----------
+    model : type of pydantic.BaseModel
+        Parameters of a plugin.
+    owner : str
+        How messages call the plugin.
+
+    Raises
+    ------
+    PluginError
+        One line per mistake: file and line of the field, what is wrong.
+    """
+    defaults = {
+        name: info.get_default(call_default_factory=True)
+        for name, info in model.model_fields.items()
+        if not info.is_required() and info.validation_alias is None
+    }
+    try:
+        model.model_validate(defaults)
+    except ValidationError as error:
+        lines = [
+            f"{owner}: {place_of_field(model, str(detail['loc'][0]))}: default of "
+            f"{explain(model, detail, '')}"
+            for detail in error.errors()
+            if detail["loc"] and detail["loc"][0] in defaults
+        ]
+        if lines:
+            raise PluginError("\n".join(lines)) from None
+
+
+def place_of_field(model: type[BaseModel], name: str) -> str:
+    """File and line of a field of a model; its module if there is no source."""
+    for base in model.__mro__:
+        if name not in vars(base).get("__annotations__", {}):
+            continue
+        try:
+            lines, first = inspect.getsourcelines(base)
+        except (OSError, TypeError):
+            break
+        at = (n for n, line in enumerate(lines) if re.match(rf"\s+{name}\s*:", line))
+        return f"{inspect.getsourcefile(base)}, line {first + next(at, 0)}"
+    return f"module {model.__module__}"
 
 
 def own_mistakes(error: ValidationError) -> list[Any]:

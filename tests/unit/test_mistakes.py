@@ -6,6 +6,8 @@ the one that the message must name.
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -285,6 +287,31 @@ def test_a_helper_may_return_none_to_who_looks_for_it(tmp_path: Path) -> None:
         "    return int(pfn)\n"
     )
     BoundStrategy(author(tmp_path, text)[0], "7.3")
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("limit: int = 'many'", "default of limit: should be a valid integer"),
+        ("limit: int = 2.5", "default of limit: should be a valid integer"),
+        ("limit: int = Field(0, ge=1)", "default of limit: should be greater than or"),
+        ("limit: str = 'many'", "parameter 'limit' is of type <class 'str'>: compiled"),
+        ("limit: int = 1 << 70", f"parameter 'limit' is {1 << 70}: "),
+    ],
+)
+def test_a_wrong_parameter_is_told_at_its_line(
+    tmp_path: Path, field: str, words: str
+) -> None:
+    text = (
+        "from pydantic import BaseModel, Field\n\n\nclass Parameters(BaseModel):\n"
+        f"    other: int = 1\n    {field}  # here\n\n\n{FALLBACK}    return st.limit\n"
+    )
+    strategy, line = author(tmp_path, text)
+    module = sys.modules[strategy.fallback.__module__]
+    strategy = replace(strategy, parameters=module.Parameters)
+    with pytest.raises(PluginError) as caught:
+        BoundStrategy(strategy, "7.3")
+    judge(str(caught.value), strategy, line, words)
 
 
 def test_there_are_enough() -> None:
