@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -147,10 +148,11 @@ def spread_over_blocks(
     return spread
 
 
+@lru_cache(16)
 def pages_per_block(
     start_pfn: int, pages: int, pageblock_order: int
 ) -> npt.NDArray[np.int64]:
-    """Pages of each pageblock that lie inside a zone [pages].
+    """Pages of each pageblock that lie inside a zone [pages], to be read only.
 
     Examples
     --------
@@ -160,7 +162,8 @@ def pages_per_block(
     size, end = 1 << pageblock_order, start_pfn + pages
     starts = np.arange(start_pfn // size * size, end, size, dtype=np.int64)
     inside = np.minimum(starts + size, end) - np.maximum(starts, start_pfn)
-    return inside.astype(np.int64)
+    inside.flags.writeable = False
+    return inside
 
 
 def as_matrix(values: npt.ArrayLike) -> Matrix:

@@ -102,7 +102,7 @@ class Sampler:
         self, zone: Zone, done: float, ops: int, time_s: float | None = None
     ) -> None:
         """Keep what a zone looks like now."""
-        fallbacks, counters = zone.fallbacks, zone.counters
+        fallbacks = zone.fallbacks
         config = zone.config
         sizes = pages_per_block(config.start_pfn, config.pages, config.pageblock_order)
         blocks = zone.pageblocks()
@@ -114,14 +114,12 @@ class Sampler:
                 ops=ops,
                 time_s=time_s,
                 free_blocks=tuple(zone.free_blocks().tolist()),
-                free_pages=tuple(
-                    int(free[blocks["type"] == mt].sum()) for mt in range(NR_TYPES)
-                ),
+                free_pages=pages_by_type(blocks["type"], free),
                 claims=int(fallbacks.claim.sum()),
                 steals=int(fallbacks.steal.sum()),
                 polluted=int(fallbacks.pollute.sum()),
-                claim_tries=counters["claim_try"],
-                worst_hold_ps=zone.holds.worst_ps,
+                claim_tries=zone.count("claim_try"),
+                worst_hold_ps=zone.worst_hold_ps,
                 **block_map(blocks, sizes, free, self.cells),
             )
         )
@@ -130,6 +128,20 @@ class Sampler:
         self.samples.append(sample)
         if self.on_sample is not None:
             self.on_sample(sample)
+
+
+def pages_by_type(
+    types: npt.NDArray[np.integer], pages: npt.NDArray[np.int64]
+) -> tuple[int, ...]:
+    """Sum of pages by the type of their pageblock [pages].
+
+    Examples
+    --------
+    >>> pages_by_type(np.array([1, 0, 1]), np.array([3, 5, 512]))
+    (5, 515, 0, 0, 0)
+    """
+    sums = np.bincount(types, pages, NR_TYPES)  # of floats: exact below 2**53
+    return tuple(map(int, sums.tolist()))
 
 
 def block_map(

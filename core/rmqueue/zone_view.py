@@ -152,6 +152,15 @@ class ZoneView:
         """Work counted since boot, by name (SEMANTICS 14)."""
         return named_counts(self._record["cnt"])
 
+    def count(self, counter: str) -> int:
+        """Work counted since boot by one counter."""
+        return int(self._record["cnt"][ALL_COUNTERS.index(counter)])
+
+    @property
+    def worst_hold_ps(self) -> int:
+        """Worst zone-lock hold of those in `holds` [ps]."""
+        return int(self._record["hold_worst_ps"])
+
     @property
     def holds(self) -> HoldStats:
         """Zone-lock holds since the last replay began, or since `forget_work`."""

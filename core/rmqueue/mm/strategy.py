@@ -17,6 +17,7 @@ import re
 import tempfile
 import types
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,7 @@ def _place(plain: types.FunctionType) -> bytes:
     return found
 
 
+@lru_cache(256)
 def strategy_digest(function: Callable[..., Any], state: np.dtype[Any]) -> str:
     """Digest of everything that a compiled strategy depends on."""
     digest = hashlib.sha256(f"{MM_DIGEST} {state.descr}".encode())

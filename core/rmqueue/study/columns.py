@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -86,8 +86,8 @@ def table_of(run: KeptRun) -> pa.Table:
         "samples": [vars(sample) for sample in run.samples],
         "point": json.dumps(dict(run.point)),
         "varied": json.dumps(dict(run.varied)),
-        "row": json.dumps(asdict(row)),
-        "provenance": json.dumps(run.provenance, default=asdict),
+        "row": json.dumps(row, default=vars),
+        "provenance": json.dumps(run.provenance, default=vars),
     }
     schema = pa.schema([*types.items(), *WHOLE.items()])
     return pa.Table.from_pylist([values], schema)

@@ -238,13 +238,16 @@ def experiment_of(config: str, base: str, source: str, quick: bool) -> Experimen
     return Experiment(checked, Path(base), source, quick=quick)
 
 
+@lru_cache(KEPT_EXPERIMENTS)
+def runs_by_name(experiment: Experiment) -> dict[tuple[str, int | None], Run]:
+    """Return the runs of an experiment by heading and seed."""
+    return {(run.label, run.seed): run for run in experiment.runs()}
+
+
 def run_of(task: Task) -> tuple[Experiment, Run]:
     """Return the experiment of a task, and its run in it."""
     experiment = experiment_of(task.config, task.base, task.source, task.quick)
-    for run in experiment.runs():
-        if (run.label, run.seed) == (task.label, task.seed):
-            return experiment, run
-    raise AssertionError(f"{task.words} is no run of its experiment")
+    return experiment, runs_by_name(experiment)[task.label, task.seed]
 
 
 def point_of(task: Task) -> Point:
