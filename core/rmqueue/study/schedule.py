@@ -94,7 +94,9 @@ def batches(tasks: list[Task], limits: Limits) -> tuple[int, list[Batch]]:
         groups.setdefault(task.config, []).append(task)
     processes = min(limits.jobs, len(groups))
     threads = max(1, limits.jobs // max(processes, 1))
-    size = max(threads, -(-len(tasks) // max(1, processes * BATCHES)))
+    # threads of one process wait for each other at the end of a batch: one is enough
+    parts = processes * BATCHES if processes > 1 else 1
+    size = max(threads, -(-len(tasks) // parts))
     found = []
     for group in groups.values():
         need = max(task.need_bytes for task in group)
