@@ -115,8 +115,7 @@ def run(wanted: Wanted, registry: Registry | None = None) -> list[Comparison]:
     """
     registry = registry or default_registry()
     reporters = [(registry.reporter(name), file) for name, file in wanted.reports]
-    if sum(file == STDOUT for _, file in reporters) > 1:
-        raise UsageError("only one report can go to stdout: give the others a file")
+    check_distinct([file for _, file in reporters])
     if wanted.sensitivity and reporters:
         raise UsageError("--sensitivity prints a table of its own: ask for no report")
     if wanted.sensitivity and (wanted.quick or wanted.full or wanted.seed is not None):
@@ -126,7 +125,6 @@ def run(wanted: Wanted, registry: Registry | None = None) -> list[Comparison]:
         )
     for reporter, file in reporters:
         check_place(reporter, file)
-    check_distinct([file for _, file in reporters if file != STDOUT])
     if wanted.against is not None:
         check_against(wanted.against, [file for _, file in reporters])
     parts = parts_of(experiment_path(wanted.experiment, registry))
@@ -157,17 +155,19 @@ def run(wanted: Wanted, registry: Registry | None = None) -> list[Comparison]:
 
 
 def check_distinct(files: list[str]) -> None:
-    """Refuse two reports in one file.
+    """Refuse two reports in one place.
 
     Raises
     ------
     UsageError
-        The second would replace the first.
+        The second would replace the first, or follow it.
     """
-    places = [Path(file).resolve() for file in files]
-    for file, place in zip(files, places, strict=True):
+    if files.count(STDOUT) > 1:
+        raise UsageError("only one report can go to stdout: give the others a file")
+    places = [Path(file).resolve() for file in files if file != STDOUT]
+    for place in places:
         if places.count(place) > 1:
-            raise UsageError(f"{file}: two reports go there: give each its own file")
+            raise UsageError(f"{place}: two reports go there: give each its own file")
 
 
 def check_place(reporter: Reporter, file: str) -> None:

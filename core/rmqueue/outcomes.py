@@ -83,7 +83,6 @@ def fallback_fields(fallbacks: FallbackMatrix) -> dict[str, Any]:
 
 def state_fields(where: Geometry, zone: Zone, orders: Sequence[int]) -> dict[str, Any]:
     """Fields of an outcome about the zone as it is now."""
-    refuse_disorder(zone)
     counts = zone.free_counts()
     blocks = pages_per_block(where.start_pfn, where.pages, where.pageblock_order)
     known = [order for order in orders if order <= where.max_page_order]
@@ -99,24 +98,18 @@ def state_fields(where: Geometry, zone: Zone, orders: Sequence[int]) -> dict[str
 
 
 def refuse_disorder(zone: Zone) -> None:
-    """Refuse figures of a zone that an author's strategy has left in disorder.
-
-    Not of the strategies that come with rmqueue, which are tested: compiling the check
-    would be a third of their cold start.
+    """Refuse figures of a zone that its strategy has left in disorder.
 
     Raises
     ------
     StrategyError
         An invariant is broken.
     """
-    strategy = zone.strategy
-    if getattr(strategy.fallback, "__module__", "").startswith("rmqueue_strategies."):
-        return
     try:
         zone.check()
     except InvariantError as error:
         raise StrategyError(
-            f"strategy {strategy.name!r} has left the zone in disorder, so there "
+            f"strategy {zone.strategy.name!r} has left the zone in disorder, so there "
             f"are no figures: {error}: change pages and lists with bricks only"
         ) from None
 

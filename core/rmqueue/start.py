@@ -18,7 +18,7 @@ from rmqueue.errors import ConfigError, PluginError, RmqueueError, TraceError
 from rmqueue.measures import HoldStats
 from rmqueue.metrics import added, as_matrix
 from rmqueue.ops import Ops, as_ops
-from rmqueue.outcomes import outcome_of
+from rmqueue.outcomes import outcome_of, refuse_disorder
 from rmqueue.results import Matrix, Outcome, Recorded
 from rmqueue.samples import Sampler
 from rmqueue.types import Recording, TraceReader, Workload, ZoneState
@@ -78,6 +78,8 @@ class Job:
         Told the share that is done, now and then.
     sampler : Sampler
         Looks at the zones on the way.
+    check : bool
+        Check every invariant of the zones at the end.
     """
 
     strategy: StrategyConfig
@@ -88,6 +90,7 @@ class Job:
     quick: bool = False
     on_progress: Callable[[float], None] = lambda share: None
     sampler: Sampler = field(default_factory=lambda: Sampler(0))
+    check: bool = False
 
 
 class Start(ABC):
@@ -152,6 +155,8 @@ class ReplayStart(Start):
             last = len(start.ops) // QUICK_PART if job.quick else len(start.ops)
             stops = job.sampler.stops(zone, last)
             result = zone.replay(start.ops[:last], record=False, stops=stops)
+            if job.check:
+                refuse_disorder(zone)
             outcome = outcome_of(start.geometry, zone, result, job.orders)
             found.append((outcome, result.holds))
         return found

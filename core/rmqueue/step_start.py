@@ -8,7 +8,12 @@ from typing import Any
 from rmqueue.config import ZoneConfig
 from rmqueue.errors import ConfigError, PluginError, RmqueueError
 from rmqueue.measures import HoldStats
-from rmqueue.outcomes import fallback_fields, state_fields, summary
+from rmqueue.outcomes import (
+    fallback_fields,
+    refuse_disorder,
+    state_fields,
+    summary,
+)
 from rmqueue.results import Outcome
 from rmqueue.simulation import Simulation
 from rmqueue.start import QUICK_PART, Job, Start
@@ -85,6 +90,8 @@ class StepStart(Start):
         )
         part = QUICK_PART if job.quick else 1
         seconds = simulation.run(job.on_progress, part, job.sampler)
+        for zone in simulation.zones if job.check else ():
+            refuse_disorder(zone)
         zone = simulation.zones[0]
         outcome = Outcome(
             ops=int(simulation.smp["events"][0]),

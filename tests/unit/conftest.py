@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from rmqueue.registry import Registry, default_registry
 from tests.unit.fake_tracefs import LINES, FakeKernel, lead_to
+
+
+@pytest.fixture
+def own_registry() -> Iterator[Registry]:
+    """The registry of the process, without what is added to it afterwards."""
+    default_registry.cache_clear()
+    yield default_registry()
+    default_registry.cache_clear()
 
 
 @pytest.fixture

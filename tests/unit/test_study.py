@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -23,7 +22,7 @@ from rmqueue.errors import OutputError, UsageError
 from rmqueue.experiment import Experiment
 from rmqueue.export import as_json
 from rmqueue.mm.jit import ENABLED
-from rmqueue.registry import Registry, default_registry
+from rmqueue.registry import Registry
 from rmqueue.report import text
 from rmqueue.results import Comparison
 from rmqueue.study.dataset import Place
@@ -333,14 +332,6 @@ def build(zone, params, seed):
 def rmqueue_workloads():
     return [Workload("NAME", "Kills.", MODEL, build)]
 """
-
-
-@pytest.fixture
-def own_registry() -> Iterator[Registry]:
-    """The registry of the process, without what is added to it afterwards."""
-    default_registry.cache_clear()
-    yield default_registry()
-    default_registry.cache_clear()
 
 
 @pytest.mark.skipif(not ENABLED, reason="workers are jitted")
