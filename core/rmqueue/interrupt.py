@@ -10,7 +10,7 @@ from typing import NoReturn
 INTERRUPTED = 130
 
 
-def leave_at_once() -> NoReturn:
+def leave_at_once(words: str = "interrupted") -> NoReturn:
     """Leave without waiting for compiled code, which hears of nothing."""
-    print("rmqueue: interrupted", file=sys.stderr, flush=True)
+    print(f"rmqueue: {words}", file=sys.stderr, flush=True)
     os._exit(INTERRUPTED)

@@ -19,7 +19,7 @@ from rmqueue.errors import UsageError
 from rmqueue.mm.jit import ENABLED
 from rmqueue.registry import default_registry
 from rmqueue.study import cluster_client, need
-from rmqueue.study.cluster import MOST_DEATHS, Crew, run_tasks
+from rmqueue.study.cluster import MOST_STARTS, Crew, run_tasks
 from rmqueue.study.cluster_client import check_address, client_of
 from rmqueue.study.dataset import Place
 from rmqueue.study.file import variants
@@ -27,10 +27,12 @@ from rmqueue.study.flight import ClusterError, Flight, Member
 from rmqueue.study.identity import Used, differences, identity, used_by
 from rmqueue.study.member import Terms, placed
 from rmqueue.study.run import Wanted, run
+from rmqueue.study.run_command import STOPPED
 from rmqueue.study.schedule import Limits
 from rmqueue.study.study import manifest_of
 from rmqueue.study.task import Task, tasks_of
 from rmqueue.study.work import Done
+from tests.unit.processes import in_session
 from tests.unit.test_study import DEADLY, SWEEP
 from tests.unit.test_study_design import BASE, study
 from tests.unit.test_study_files import figures
@@ -260,7 +262,7 @@ def test_who_has_not_begun_is_not_to_blame(tmp_path: Path) -> None:
 def test_workers_that_never_live_to_begin(tmp_path: Path) -> None:
     found, _ = crew([], [], Limits(9, 1 << 40))
     with pytest.raises(ClusterError, match="died while loading rmqueue"):  # noqa: PT012
-        for port in range(MOST_DEATHS):
+        for port in range(MOST_STARTS):
             member = Member(f"tcp://0:{port}", 1, 0)
             found.members[member.address] = member
             found._send(member, None)
@@ -317,18 +319,5 @@ def test_ctrl_c_leaves_nobody_behind(tmp_path: Path) -> None:
         for pid in left:
             os.kill(pid, signal.SIGKILL)
         command.wait()
-    assert (said, command.returncode) == ("rmqueue: interrupted\n", 130)
+    assert (said, command.returncode) == (f"rmqueue: {STOPPED}\n", 130)
     assert left == []
-
-
-def in_session(session: int) -> list[int]:
-    """Processes of a session that live."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == session and fields[0] not in "ZX":
-            found.append(int(path.parent.name))
-    return found

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow.dataset as pads
 import pytest
 
-from rmqueue.errors import OutputError, UsageError
+from rmqueue.errors import ConfigError, OutputError, UsageError
 from rmqueue.experiment import Experiment
 from rmqueue.export import as_json
 from rmqueue.mm.jit import ENABLED
@@ -32,6 +32,7 @@ from rmqueue.study.schedule import Batch, Limits, Pool, batches, run_tasks
 from rmqueue.study.study import read_study
 from rmqueue.study.task import Task, tasks_of
 from rmqueue.study.work import Done, work
+from tests.unit.processes import in_session
 from tests.unit.test_study_design import BASE, study
 
 SWEEP = '[[sweep]]\nover = { "zone.pages" = [2048, 4096] }\n[keep]\nsamples = 4\n'
@@ -194,8 +195,12 @@ def test_kill_9_loses_at_most_the_runs_in_flight(tmp_path: Path, jobs: int) -> N
             time.sleep(0.01)
         before = place.keys()
     finally:
-        os.killpg(running.pid, signal.SIGKILL)
+        running.kill()
         running.wait()
+    end = time.monotonic() + 10
+    while in_session(running.pid):
+        assert time.monotonic() < end, "its processes go on without it"
+        time.sleep(0.05)
     there = place.keys()
     assert before <= there
     assert len(list(place.runs())) == len(there) < 160  # each is whole
@@ -216,6 +221,32 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(OutputError, match="remove it, and run the study again"):
         read_study(folder)
+
+
+def test_a_damaged_run_is_run_again(tmp_path: Path) -> None:
+    folder = kept(tmp_path, jobs=1)
+    first, second, *_ = Place(folder).files()
+    whole = first.read_bytes()
+    first.write_bytes(whole[:-20])
+    second.write_bytes(b"")
+    kept(tmp_path, jobs=1, resume=True)
+    assert read_study(folder).missing == 0
+    assert len(first.read_bytes()) > len(whole) // 2
+
+
+def test_runs_of_another_request_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept(tmp_path, SWEEP)
+    assert "does not ask for" not in capsys.readouterr().out
+    kept(tmp_path, resume=True)
+    assert "8 runs that the study does not ask for lie there" in capsys.readouterr().out
+
+
+def test_one_bracket_too_few(tmp_path: Path) -> None:
+    text = SWEEP.replace("[[sweep]]", "[sweep]")
+    with pytest.raises(ConfigError, match=r"write \[\[sweep\]\]"):
+        kept(tmp_path, text)
 
 
 def test_what_is_no_study(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from rmqueue.study.page.chapters import Chapter, chapters_of
 from rmqueue.study.page.sweeps import microseconds, trend
 from rmqueue.study.page.verdict import grouped_leads, lead, sentences
+from rmqueue.study.study import table_of
 from tests.unit.test_study_page import changed, made
 
 
@@ -47,10 +48,43 @@ def test_the_verdict_says_what_is_not_sure_and_what_is_missing(
     holds = table.rows[0].total.holds
     rows = tuple(
         replace(row, total=replace(row.total, holds=replace(holds, worst_ps=worst)))
+        for row, worst in zip(table.rows, (10, 50, 20, 30), strict=True)
+    )
+    said = list(sentences(Chapter("s", {}, replace(table, rows=rows), chapter.runs)))
+    assert any("So in 1 of 2 seeds: this may be chance" in words for words in said)
+
+
+def test_seeds_are_compared_with_themselves(chapter: Chapter) -> None:
+    """Ranges that overlap are no doubt where every seed says the same."""
+    table = chapter.table
+    holds = table.rows[0].total.holds
+    rows = tuple(
+        replace(row, total=replace(row.total, holds=replace(holds, worst_ps=worst)))
         for row, worst in zip(table.rows, (10, 30, 20, 40), strict=True)
     )
     said = list(sentences(Chapter("s", {}, replace(table, rows=rows), chapter.runs)))
-    assert any("this may be chance" in words for words in said)
+    (words,) = [words for words in said if words.startswith("Worst hold")]
+    assert "chance" not in words
+
+
+def test_what_one_strategy_did_is_not_the_same_for_all(chapter: Chapter) -> None:
+    alone = replace(chapter.table, rows=chapter.table.rows_of("capped"))
+    said = list(sentences(Chapter("small", {}, alone, chapter.runs)))
+    assert not any("the same for all" in words for words in said)
+
+
+def test_only_seeds_that_all_have_are_compared(chapter: Chapter) -> None:
+    missing = [
+        run for run in chapter.runs if (run.row.label, run.row.seed) != ("capped", 2)
+    ]
+    table = table_of("small", missing)
+    assert {(row.label, row.seed) for row in table.rows} == {
+        ("capped", 1),
+        ("remembered-fallback", 1),
+    }
+    assert "incomplete: 1 runs of seeds that others lack are left out" in table.notes
+    apart = [r for r in missing if r.row.label == "capped" or r.row.seed == 2]
+    assert "no seed in common" in table_of("small", apart).notes[-1]
 
 
 def test_who_lets_requests_fail_does_not_win_silently(chapter: Chapter) -> None:

@@ -31,8 +31,9 @@ from rmqueue.study.schedule import SHARE_OF_MEMORY, Limits, Tell
 from rmqueue.study.task import Task
 from rmqueue.study.work import Done
 
-#: How often a run may see its worker die, and a worker before its first run.
-MOST_DEATHS = 3
+#: How often a run may see its worker die, and how many workers of a machine one after
+#: the other before they were ready: one that just died may still be on the list.
+MOST_DEATHS, MOST_STARTS = 3, 5
 #: Share of a worker's memory that its process may take: Dask stops to hand out work at
 #: 0.8, and kills the worker at 0.95.
 SHARE_OF_WORKER = 0.7
@@ -161,6 +162,7 @@ class Crew:
                 f"it does not see the study at {self.terms.root}: give a folder or URL "
                 "that all workers share (-o)"
             )
+        self.deaths.pop(member.host, None)
         if wrong:
             raise ClusterError(
                 f"worker {member.address} would give other results: {'; '.join(wrong)}"
@@ -205,7 +207,7 @@ class Crew:
         """Put a run that was lost back; one that has seen too many die is given up."""
         key = flight.task.key if flight.task else flight.member.host
         self.deaths[key] = self.deaths.get(key, 0) + to_blame
-        if self.deaths[key] < MOST_DEATHS:
+        if self.deaths[key] < (MOST_DEATHS if flight.task else MOST_STARTS):
             if flight.task:
                 self._waiting.appendleft(flight.task)
             return flight.task is not None
@@ -213,7 +215,7 @@ class Crew:
         if flight.task is None:
             raise ClusterError(
                 f"worker {where}: died while loading rmqueue and the plugins, as "
-                f"{MOST_DEATHS - 1} before it"
+                f"{MOST_STARTS - 1} before it"
             )
         words = (
             f"its worker died, {MOST_DEATHS} times, the last one at {where}: perhaps "

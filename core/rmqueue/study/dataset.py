@@ -61,10 +61,18 @@ class Place:
 
     def keys(self) -> set[str]:
         """Keys of the runs that are there."""
-        return {
-            name.rpartition("/")[2].removesuffix(".parquet")
-            for name in self._files.names()
-        }
+        return set(map(key_of, self._files.names()))
+
+    def whole_keys(self) -> set[str]:
+        """Keys of the runs that can be read: a damaged file is as good as none."""
+        found = set()
+        for name in self._files.names():
+            try:
+                pq.read_metadata(self._files.open_table(name))
+            except (OSError, pa.ArrowException):
+                continue
+            found.add(key_of(name))
+        return found
 
     def files(self) -> list[Path]:
         """Files of the runs that are there, in order of their paths; of a folder."""
@@ -157,6 +165,17 @@ class Place:
             path = f"{self.root}/{MANIFEST}"
             raise UsageError(f"{path}: cannot be read: {error}") from None
         return values
+
+
+def key_of(name: str) -> str:
+    """Key of the run that a file is called after.
+
+    Examples
+    --------
+    >>> key_of("experiment=a/strategy=b/1f.parquet")
+    '1f'
+    """
+    return name.rpartition("/")[2].removesuffix(".parquet")
 
 
 def without_samples(run: KeptRun) -> KeptRun:

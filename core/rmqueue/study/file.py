@@ -121,6 +121,8 @@ def variants_of(path: Path, kernel: str | None = None) -> Iterator[Variant]:
     """Experiments of one file, in the order of its points."""
     values = read_toml(path)
     own = {name: values.pop(name) for name in ("sweep", "keep") if name in values}
+    if isinstance(own.get("sweep"), dict):
+        raise ConfigError(f"{path}: sweep: is a list of tables: write [[sweep]]")
     tables = validated(StudyTables, own, str(path))
     values["seeds"] = seeds_of(values.get("seeds", [1]), str(path))
     if kernel is not None:

@@ -61,6 +61,10 @@ def show(wanted: Wanted) -> None:
         sys.stdout.write(studies_text(Path()))
         return
     study = read_study(wanted.folder, with_samples=bool(wanted.reports))
+    if not study.runs and (wanted.export is not None or wanted.reports):
+        raise UsageError(
+            f"{wanted.folder}: no run is there yet: rmqueue run {study.name} --resume"
+        )
     runs = chosen(study.runs, wanted.where)
     if wanted.export is not None:
         export(runs, wanted.export)

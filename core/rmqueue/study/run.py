@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,7 @@ def run(wanted: Wanted) -> None:
     tasks = tasks_of(variants(path, wanted.kernel), wanted.quick)
     folder = root_of(wanted.folder or f"{path.stem}.study")
     place = Place(folder)
-    there = place.keys() if wanted.resume else set()
+    there = place.whole_keys() if wanted.resume else set()
     if not wanted.resume and not wanted.dry_run and place.has_manifest():
         raise UsageError(
             f"{folder}: a study is kept there already: --resume runs what is missing "
@@ -91,19 +92,29 @@ def run(wanted: Wanted) -> None:
     if wanted.dry_run:
         sys.stdout.write(plan_text(tasks, missing, folder))
         return
-    place.write_manifest(manifest_of(path.stem, str(path), tasks, {}))
+
+    def note(failed: dict[str, str]) -> None:
+        place.write_manifest(manifest_of(path.stem, str(path), tasks, failed))
+
     with progress(wanted.quiet, missing) as shown:
-        run_missing(wanted, missing, folder, limits, shown.tell)
+        run_missing(wanted, missing, folder, limits, shown.tell, lambda: note({}))
     failed = failures(shown.dones)
-    place.write_manifest(manifest_of(path.stem, str(path), tasks, failed))
-    report(tasks, missing, failed, folder)
+    note(failed)
+    others = there - {task.key for task in tasks}
+    report(tasks, missing, failed, folder, len(others))
 
 
 def run_missing(
-    wanted: Wanted, tasks: list[Task], folder: Root, limits: Limits, tell: Tell
+    wanted: Wanted,
+    tasks: list[Task],
+    folder: Root,
+    limits: Limits,
+    tell: Tell,
+    begin: Callable[[], None],
 ) -> None:
-    """Run tasks here, or on a cluster."""
+    """Run tasks here, or on a cluster; `begin` is called as soon as that is there."""
     if wanted.cluster is None or not tasks:
+        begin()
         run_tasks(tasks, folder, limits, tell)
         return
     from rmqueue.study.cluster import run_tasks as run_on_cluster
@@ -111,6 +122,7 @@ def run_missing(
 
     root = folder.absolute() if isinstance(folder, Path) else folder
     with client_of(wanted.cluster, limits) as client:
+        begin()
         run_on_cluster(client, tasks, root, limits, tell)
 
 
@@ -143,7 +155,11 @@ def plan_text(tasks: list[Task], missing: list[Task], folder: Root) -> str:
 
 
 def report(
-    tasks: list[Task], missing: list[Task], failed: dict[str, str], folder: Root
+    tasks: list[Task],
+    missing: list[Task],
+    failed: dict[str, str],
+    folder: Root,
+    others: int,
 ) -> None:
     """Say what came of it, on stdout; failures are an error.
 
@@ -156,6 +172,11 @@ def report(
     there = len(tasks) - len(missing)
     already = f", {there:,} were there" if there else ""
     print(f"{done:,} of {len(tasks):,} runs done{already}: kept in {folder}")
+    if others:
+        print(
+            f"{others:,} runs that the study does not ask for lie there, too: rmqueue "
+            "leaves them out, but polars and DuckDB do not: -o FOLDER keeps them apart"
+        )
     if failed:
         words = {task.key: task.words for task in tasks}
         said = [f"{words[key]}: {why}" for key, why in failed.items()]

@@ -10,6 +10,9 @@ import typer
 from rmqueue.interrupt import INTERRUPTED, leave_at_once
 from rmqueue.plugin_option import PluginFiles, load_plugin_files
 
+#: Said after Ctrl-C.
+STOPPED = "interrupted: what is done is kept, --resume goes on"
+
 
 def run(
     study: Annotated[
@@ -91,7 +94,7 @@ def run(
         )
     except KeyboardInterrupt:
         if cluster is None:
-            leave_at_once()
+            leave_at_once(STOPPED)
         # its processes have ended; what they shared with us is removed on the way out
-        print("rmqueue: interrupted", file=sys.stderr, flush=True)
+        print(f"rmqueue: {STOPPED}", file=sys.stderr, flush=True)
         raise typer.Exit(INTERRUPTED) from None

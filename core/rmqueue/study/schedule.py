@@ -10,11 +10,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from multiprocessing.managers import SyncManager
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -149,10 +151,11 @@ def run_here(parts: list[Batch], root: Root, tell: Tell) -> None:
         raise failures[0]
 
 
-def begin_worker(events: Any, plugins: tuple[Path, ...]) -> None:
+def begin_worker(events: Any, plugins: tuple[Path, ...], parent: int) -> None:
     """Prepare a process: where it tells what happens, and what it must know."""
     global _events
     _events = events
+    leave_with(parent)
     from rmqueue.registry import default_registry
 
     for path in plugins:
@@ -160,6 +163,20 @@ def begin_worker(events: Any, plugins: tuple[Path, ...]) -> None:
 
 
 _events: Any = None
+
+
+def leave_with(parent: int) -> None:
+    """End this process as soon as the one that has begun it is gone.
+
+    Whoever kills that one, perhaps with -9, wants no run to go on.
+    """
+
+    def follow() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def work_batch(tasks: list[Task], root: Root, threads: int) -> None:
@@ -194,9 +211,11 @@ class Pool:
     def run(self, waiting: deque[Batch]) -> None:
         """Run all batches; what was under way in one that died is tried again."""
         context = multiprocessing.get_context("spawn")
-        with context.Manager() as manager:
+        manager = SyncManager(ctx=context)
+        manager.start(leave_with, (os.getpid(),))
+        with manager:
             events = manager.Queue()
-            begin = (events, self.limits.plugins)
+            begin = (events, self.limits.plugins, os.getpid())
             while waiting or self.running:
                 with ProcessPoolExecutor(
                     self.processes, context, begin_worker, begin

@@ -108,6 +108,26 @@ def tables(runs: list[KeptRun]) -> Iterator[tuple[tuple[str, str], Comparison]]:
             yield (experiment, in_words(point)), table_of(experiment, fitting)
 
 
+def with_shared_seeds(runs: list[KeptRun]) -> tuple[list[KeptRun], tuple[str, ...]]:
+    """Leave out seeds that some strategy has no run of yet, and say so.
+
+    What one strategy did with a seed says nothing of what another did with the next.
+    """
+    seeds: dict[str, set[int | None]] = {}
+    for run in runs:
+        seeds.setdefault(run.row.label, set()).add(run.row.seed)
+    shared = set.intersection(*seeds.values())
+    if shared == set.union(*seeds.values()):
+        return runs, ()
+    if not shared:
+        return runs, (
+            "incomplete: strategies have no seed in common: nothing compares",
+        )
+    left = [run for run in runs if run.row.seed in shared]
+    count = len(runs) - len(left)
+    return left, (f"incomplete: {count} runs of seeds that others lack are left out",)
+
+
 def whole_points(runs: list[KeptRun]) -> list[Point]:
     """Points of runs, without those that are a part of another."""
     points = list({json.dumps(r.point): dict(r.point) for r in runs}.values())
@@ -120,10 +140,11 @@ def whole_points(runs: list[KeptRun]) -> list[Point]:
 
 def table_of(experiment: str, runs: list[KeptRun]) -> Comparison:
     """Put runs together to the table that they were parts of."""
+    runs, left_out = with_shared_seeds(runs)
     first = runs[0].provenance
     about: dict[str, Any] = {**first["table"]}
     about["unusable_orders"] = tuple(about["unusable_orders"])
-    about["notes"] = tuple(about["notes"])
+    about["notes"] = (*about["notes"], *left_out)
     about["recorded"] = recorded_from(about["recorded"])
     inputs: dict[str, Any] = {}
     kernels: dict[str, Any] = {}

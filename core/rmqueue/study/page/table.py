@@ -12,6 +12,7 @@ from rmqueue.grid import below, spread
 from rmqueue.metrics import added
 from rmqueue.mm.mmzone import MIGRATETYPES
 from rmqueue.results import Comparison, Outcome
+from rmqueue.statistics import seeds_of
 from rmqueue.study.page.chapters import Chapter
 from rmqueue.study.page.numbers import count, mean, measured
 
@@ -45,11 +46,14 @@ class Table:
         Strategy, kernel, and its figures.
     alike : tuple of (str, str)
         What is the same for all of what workloads measure, and its value.
+    one_run : bool
+        Nothing is known of other seeds.
     """
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, str, tuple[Cell, ...]], ...]
     alike: tuple[tuple[str, str], ...]
+    one_run: bool
 
 
 def table_of(comparison: Comparison) -> Table:
@@ -72,7 +76,12 @@ def table_of(comparison: Comparison) -> Table:
         )
         for at, label in enumerate(labels)
     )
-    return Table(tuple(heading for heading, _ in columns), rows, tuple(alike))
+    return Table(
+        headings=tuple(heading for heading, _ in columns),
+        rows=rows,
+        alike=tuple(alike),
+        one_run=seeds_of(comparison) == 1,
+    )
 
 
 def all_measures(comparison: Comparison) -> Iterator[Measure]:

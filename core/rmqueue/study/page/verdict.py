@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
@@ -44,9 +44,22 @@ class Standing:
     """What the seeds of a strategy have in one figure."""
 
     label: str
-    low: float
-    middle: float
-    high: float
+    values: Mapping[int | None, float]
+
+    @property
+    def low(self) -> float:
+        """Least of all seeds."""
+        return min(self.values.values())
+
+    @property
+    def middle(self) -> float:
+        """Mean of the seeds."""
+        return mean(list(self.values.values()))
+
+    @property
+    def high(self) -> float:
+        """Most of all seeds."""
+        return max(self.values.values())
 
 
 @dataclass(frozen=True)
@@ -119,9 +132,9 @@ def standings(table: Comparison, contest: Contest) -> list[Standing]:
     """Rank strategies, the best first."""
     found = []
     for label in table.labels:
-        values = [contest.number(row.total) for row in table.rows_of(label)]
-        name = name_of(table, label)
-        found.append(Standing(name, min(values), mean(values), max(values)))
+        rows = table.rows_of(label)
+        values = {row.seed: contest.number(row.total) for row in rows}
+        found.append(Standing(name_of(table, label), values))
     return sorted(found, key=lambda one: -one.middle if contest.more else one.middle)
 
 
@@ -231,6 +244,8 @@ def sentence_of(table: Comparison, contest: Contest) -> str:
     found = standings(table, contest)
     first, last = found[0], found[-1]
     topic = f"{contest.topic[0].upper()}{contest.topic[1:]}"
+    if len(found) == 1:
+        return f"{topic}: {contest.show(first.middle)} with {first.label}."
     if first.middle == last.middle:
         return f"{topic}: {contest.show(first.middle)}, the same for all."
     lasts = listed([one.label for one in found if one.middle == last.middle])
@@ -264,10 +279,16 @@ def times(first: float, last: float) -> str:
 
 
 def doubt(first: Standing, last: Standing) -> str:
-    """Warn where the ranges of the seeds overlap."""
-    if first.low <= last.high and last.low <= first.high:
-        return " The ranges of the seeds overlap: this may be chance."
-    return ""
+    """Warn where not every seed says so: each gives both the same requests."""
+    steps = [
+        (last.values[seed] - value) * (last.middle - first.middle)
+        for seed, value in first.values.items()
+        if seed in last.values
+    ]
+    so = sum(step > 0 for step in steps)
+    if steps and so == len(steps):
+        return ""
+    return f" So in {so} of {len(steps)} seeds: this may be chance."
 
 
 def on_average(chapter: Chapter, labels: Sequence[str]) -> Iterator[str]:

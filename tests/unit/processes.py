@@ -1,0 +1,18 @@
+"""Processes of this machine that tests have begun."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def in_session(session: int) -> list[int]:
+    """Processes of a session that live."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == session and fields[0] not in "ZX":
+            found.append(int(path.parent.name))
+    return found
