@@ -87,12 +87,15 @@ class Check:
         The check itself.
     of : tuple of type
         The records that it is about; none: all of its kind.
+    elsewhere : str
+        Why it says nothing of other records.
     """
 
     name: str
     words: str
     run: Callable[[Subject], str]
     of: tuple[type, ...] = ()
+    elsewhere: str = ""
 
     def is_about(self, record: Any) -> bool:
         """Whether it says anything of a record."""
@@ -116,8 +119,7 @@ class Result:
 def perform(check: Check, subject: Subject) -> Result:
     """Run a check, whatever the plugin does."""
     if not check.is_about(subject.record):
-        names = " or ".join(one.__name__ for one in check.of)
-        return Result(check, SKIPPED, f"it is not a {names}")
+        return Result(check, SKIPPED, check.elsewhere)
     try:
         return Result(check, OK, check.run(subject))
     except NotCheckedError as reason:

@@ -268,8 +268,9 @@ def result(machine: Simulation, done: int) -> dict[str, Any]:
     }
 
 
+ELSEWHERE = "a rule of workloads of steps; this one builds an op stream"
 STEP_CHECKS = tuple(
-    Check(name, words, run, (StepWorkload,))
+    Check(name, words, run, (StepWorkload,), ELSEWHERE)
     for name, words, run in (
         ("numbers", "its numbers go together", numbers_are_whole),
         ("steps", "its steps take what they are given", steps_are_sound),

@@ -77,7 +77,13 @@ def streams_are_valid(subject: Subject) -> str:
 WORKLOAD_CHECKS = (
     SUMMARY,
     PARAMETERS,
-    Check("stream", "a zone can do what it asks for", streams_are_valid, (Workload,)),
+    Check(
+        "stream",
+        "a zone can do what it asks for",
+        streams_are_valid,
+        (Workload,),
+        "a rule of workloads that build an op stream; this one takes steps",
+    ),
     *STEP_CHECKS,
     Check("determinism", "equal seeds give equal results", seeds_decide),
 )
