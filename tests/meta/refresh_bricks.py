@@ -5,6 +5,7 @@ python -m tests.meta.refresh_bricks
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Iterator
 from importlib import import_module
@@ -28,10 +29,78 @@ took off a free list, or -1. Pages (`pfn`) are relative to the zone: page 0 is
 `zone.base`. Numbers are 64-bit integers. `zone`, `batch` and `st` are records; a field
 that does not exist is an error with file and line.
 
+Parameters and state are fields of `st`, one record for each zone. State is declared in
+the `Strategy`, each field with its name and numpy type, and is 0 when a zone is made:
+
+```python
+# by_order.py
+from rmqueue import Strategy, Zone, ZoneConfig, strategy
+from rmqueue.mm.fallback import rmqueue_steal
+
+
+@strategy(jit=False)
+def fallback(zone, order, start_mt, flags, batch, st):
+    st.asked += 1
+    st.by_order[order] += 1
+    print(st.asked, st.by_order)
+    return rmqueue_steal(zone, order, start_mt)
+
+
+STATE = (("asked", "i8"), ("by_order", "(8,)i8"))
+BY_ORDER = Strategy("by-order", "Steal, and count by order.", fallback, state=STATE)
+
+zone = Zone(ZoneConfig(pages=4096, max_page_order=7, pageblock_order=7), BY_ORDER)
+zone.alloc_bulk(0, 3000, "movable")
+for order in (0, 2, 2):
+    zone.alloc(order=order, migratetype="unmovable")
+```
+
+```text
+1 [1 0 0 0 0 0 0 0]
+2 [1 0 1 0 0 0 0 0]
+3 [1 0 2 0 0 0 0 0]
+```
+
+`"i8"` is a number, `"f8"` one with a fraction, `"(8,)i8"` an array of eight numbers;
+nobody checks its index (a zone has up to NR_ORDERS orders).
+
+## What a batch remembers
+
+`batch.mode` is RMQUEUE_NORMAL when a batch begins; a request for one block is a batch
+of one. While it is, the engine takes from the lists of `start_mt` and asks the strategy
+only when they have nothing. A strategy that sets another mode is asked for every
+further page of the batch, and the lists of `start_mt` are not looked at. So:
+
+- after a claim set RMQUEUE_NORMAL: the claimed pages are on the lists of `start_mt`;
+- after a steal RMQUEUE_STEAL spares the next page the searches that failed for this
+  one: begin with `if batch.mode != RMQUEUE_STEAL:` and the search for a claim;
+- after a page of the CMA lists RMQUEUE_CMA;
+- a strategy that never sets it remembers nothing.
+
+The engine tells NORMAL from the rest, and no more: what the others mean is for the
+strategy. A mode that stays set when a page cannot be found ends the batch with -1, even
+if pages of `start_mt` are there. `rmqueue_strategies.remembered_fallback` is the
+kernel's use.
+
+## Counts
+
 A brick counts the work that the kernel would have (SEMANTICS 14), so a strategy made of
-bricks has honest counters. One that moves pages itself counts what it does:
-`zone.cnt[CLAIM_TRY] += 1`, `zone.steals[start_mt, mt] += 1`; `rmqueue check` compares
-these with lists and pageblocks.
+bricks has honest counters; the last line of each, below, says what it may count. One
+that moves pages itself counts what it does: `zone.cnt[CLAIM_TRY] += 1`,
+`zone.steals[start_mt, mt] += 1`; `rmqueue check` compares these with lists and
+pageblocks. `next_of`, `prev_of` and the reads of pages and pageblocks count nothing.
+
+A walk of your own costs nothing in any table unless it counts: `HEAD` for each list
+head that it looks at, `SCAN_PAGE` for each further block or page, and `SCAN_BLOCK` for
+each pageblock whose pages it goes through.
+
+## Mistakes
+
+Bricks trust their arguments, as the kernel does: `order` and `mt` must exist, and a
+page be in the zone. `try_to_claim_block` and `steal_block` refuse what is no free
+block; others read or write whatever is there. With `RMQUEUE_BOUNDSCHECK=1` every access
+to a page's state is checked, and the first page outside the arrays of the zone is an
+error that names the strategy: `RMQUEUE_BOUNDSCHECK=1 rmqueue check my-idea`.
 
 A turn of a loop of your own is a step; one fallback may take 65,536 steps and 8 for
 each page of the zone. What takes more is a loop that does not end: an error with its
@@ -142,6 +211,11 @@ SECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "By address": {"rmqueue.mm.address_order": ("lowest_block",)},
     "Per-CPU lists": {"rmqueue.mm.pcp": ("pcp_of",)},
 }
+#: What bricks may count.
+COUNTED = {
+    *(name.upper() for name in COUNTERS),
+    *("zone.claims", "zone.steals", "zone.fallback_orders"),
+}
 CONSTANTS: dict[str, dict[str, str]] = {
     "rmqueue.mm.mmzone": {
         "UNMOVABLE, MOVABLE, RECLAIMABLE, HIGHATOMIC, CMA": "migratetypes",
@@ -187,7 +261,10 @@ FIELDS: dict[str, dict[str, str]] = {
         "mode": "what worked last in this `rmqueue_bulk()`: yours to set",
         "cpu, wanted": "of a `refill`: the CPU, and the blocks that the kernel takes",
     },
-    "st": {"": "the strategy's parameters and the fields that it declares as `state`"},
+    "st": {
+        "": "the strategy's parameters, and the fields that it declares as `state`, "
+        "which start at 0"
+    },
 }
 
 
@@ -207,7 +284,24 @@ def entry(module: str, function: Any) -> str:
     return (
         f"### {function.__name__}\n\n"
         f"```text\n{function.__name__}({parameters})    from {module}\n\n{words}\n```\n"
+        f"\nCounts {code(', '.join(sorted(counted(function)))) or 'nothing'}.\n"
     )
+
+
+def counted(function: Any, seen: frozenset[str] = frozenset()) -> set[str]:
+    """What a brick adds to, itself or through those that it calls."""
+    found, around = set[str](), inspect.getmodule(function)
+    for node in ast.walk(ast.parse(inspect.getsource(function))):
+        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Subscript):
+            record = ast.unparse(node.target.value).removeprefix("zone.")
+            index = ast.unparse(node.target.slice)
+            found |= {index if record == "cnt" else f"zone.{record}"} & COUNTED
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            name = node.func.id
+            called = python_function(getattr(around, name, str))
+            if inspect.isfunction(called) and name not in seen:
+                found |= counted(called, seen | {name})
+    return found
 
 
 def names_in(row: str) -> list[str]:

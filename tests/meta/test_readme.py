@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 import tomllib
 from pathlib import Path
@@ -127,12 +128,12 @@ def test_the_ten_minutes(tmp_path: Path) -> None:
     assert {step.split()[0] for step in steps} == {"rmqueue", "pip", "pytest"}
     python = (sys.executable, "-m")
     for step in steps:
-        program, *arguments = step.split()
+        program, *arguments = shlex.split(step)
         if program == "rmqueue":
             rmqueue(step, tmp_path)
         elif program == "pip":  # where only this test sees it, from what is there
             options = ("--no-build-isolation", "--no-deps", "--no-index", "--target")
-            here = [*options, str(tmp_path), f"./{arguments[-1]}"]
+            here = [*options, str(tmp_path), arguments[-1]]
             run([*python, "pip", "install", "--quiet", *here], tmp_path)
         else:
             run([*python, program, "-q", *arguments], tmp_path)
