@@ -76,7 +76,10 @@ def compare(
     ] = DEFAULT_EXPERIMENT,
     strategies: Annotated[
         str | None,
-        typer.Option(help="Strategies instead of the experiment's: NAME,NAME,..."),
+        typer.Option(
+            help="Strategies instead of the experiment's: NAME,NAME,...; "
+            "NAME:param=value:... changes parameters of one."
+        ),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed instead of the experiment's.")

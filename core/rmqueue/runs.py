@@ -117,10 +117,12 @@ def chosen(
 ) -> tuple[StrategyEntry, ...]:
     """Entries of these labels or names; a name that is not there comes with defaults.
 
+    ``NAME:param=value`` changes parameters of an entry, and is its label.
+
     Raises
     ------
     UsageError
-        A name is given twice.
+        A name is given twice, or what follows a colon is no parameter.
     """
     if len(set(names)) < len(names):
         raise UsageError(f"a strategy is named twice: {', '.join(names)}")
@@ -128,8 +130,36 @@ def chosen(
     for name in names:
         known = [e for e in entries if e.heading == name]
         known = known or [e for e in entries if e.name == name]
-        found += known or [StrategyEntry(name=name)]
+        found += known or changed(entries, name)
     return tuple(found)
+
+
+def changed(entries: tuple[StrategyEntry, ...], text: str) -> list[StrategyEntry]:
+    """Entries of ``NAME:param=value:...``, or the one of a name alone.
+
+    Examples
+    --------
+    >>> [entry] = changed((), "fine:depth=3:share=0.5")
+    >>> entry.name, entry.heading, entry.params
+    ('fine', 'fine:depth=3:share=0.5', {'depth': '3', 'share': '0.5'})
+    """
+    name, *settings = text.split(":")
+    if not settings:
+        return [StrategyEntry(name=name)]
+    params = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not (name and key and equals and value) or key in params:
+            raise UsageError(
+                f"--strategies: {text!r} is not NAME:param=value, nor "
+                "NAME:param=value:param=value, with each parameter once"
+            )
+        params[key] = value
+    base = chosen(entries, (name,))
+    if len(base) > 1:
+        raise UsageError(f"--strategies: {text!r}: several are called {name!r}")
+    merged = {**base[0].params, **params}
+    return [base[0].model_copy(update={"params": merged, "label": text})]
 
 
 def on_kernel(

@@ -126,6 +126,23 @@ def test_one_kernel_for_all(rmqueue: Command, tmp_path: Path) -> None:
     refused(rmqueue("compare", "--kernel", "7.3"), 2, "'greedy-steal'", "leave it out")
 
 
+def test_parameters_of_strategies(rmqueue: Command, tmp_path: Path) -> None:
+    path, name = small_file(tmp_path), "chunked-refill"
+    names = (f"{name}:pages=4", f"{name}:pages=9", "now")
+    asked = ("compare", path, "-q", "--seed", 1)
+    done = rmqueue(*asked, "--strategies", ",".join(names), "--json", "-")
+    assert [row["label"] for row in json.loads(done.out)["rows"]] == [*names]
+    for text, words in (
+        (f"{name}:pagse=4", "did you mean 'pages'"),
+        (f"{name}:pages=four", "should be a valid integer"),
+        (f"{name}:pages=0", "(found '0')"),
+        (f"{name}:pages", "is not NAME:param=value"),
+        (f"{name}:pages=1:pages=2", "with each parameter once"),
+        ("chunked:pages=4", "did you mean 'chunked-refill'"),
+    ):
+        refused(rmqueue(*asked, "--strategies", text), 2, words)
+
+
 def test_what_does_not_exist(rmqueue: Command, tmp_path: Path) -> None:
     path = small_file(tmp_path)
     refused(
