@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -116,13 +116,7 @@ def run(wanted: Wanted, registry: Registry | None = None) -> list[Comparison]:
     registry = registry or default_registry()
     reporters = [(registry.reporter(name), file) for name, file in wanted.reports]
     check_distinct([file for _, file in reporters])
-    if wanted.sensitivity and reporters:
-        raise UsageError("--sensitivity prints a table of its own: ask for no report")
-    if wanted.sensitivity and (wanted.quick or wanted.full or wanted.seed is not None):
-        raise UsageError(
-            "--sensitivity has seeds of its own, in the file: leave out --seed, --full "
-            "and --quick"
-        )
+    check_sensitivity(wanted)
     for reporter, file in reporters:
         check_place(reporter, file)
     if wanted.against is not None:
@@ -146,12 +140,39 @@ def run(wanted: Wanted, registry: Registry | None = None) -> list[Comparison]:
         )
         for part in parts
     ]
-    for one in experiments:
+    for one in experiments if not wanted.sensitivity else ():
         default = registry.reporter(one.config.report)
         for reporter in (default, *(reporter for reporter, _ in reporters)):
-            if reporter.check is not None and not wanted.sensitivity:
+            if reporter.check is not None:
                 reporter.check(len(one.seeds))
     return [run_part(one, wanted, reporters, registry) for one in experiments]
+
+
+@contextmanager
+def kept_clean(reporters: list[tuple[Reporter, str]]) -> Iterator[None]:
+    """Have what plugins print go to stderr while a report is to have stdout."""
+    if all(file != STDOUT for _, file in reporters):
+        yield
+        return
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+def check_sensitivity(wanted: Wanted) -> None:
+    """Refuse what ``--sensitivity`` has no use for.
+
+    Raises
+    ------
+    UsageError
+        A report is asked for, or other seeds.
+    """
+    if wanted.sensitivity and wanted.reports:
+        raise UsageError("--sensitivity prints a table of its own: ask for no report")
+    if wanted.sensitivity and (wanted.quick or wanted.full or wanted.seed is not None):
+        raise UsageError(
+            "--sensitivity has seeds of its own, in the file: leave out --seed, --full "
+            "and --quick"
+        )
 
 
 def check_distinct(files: list[str]) -> None:
@@ -195,7 +216,7 @@ def run_part(
     registry: Registry,
 ) -> Comparison:
     """Run one experiment, write its reports, print its table."""
-    with progress(quiet=wanted.quiet) as shown:
+    with progress(quiet=wanted.quiet) as shown, kept_clean(reporters):
         default = registry.reporter(experiment.config.report)
         if wanted.sensitivity:
             rows = sensitivity_rows(experiment, shown.varied)

@@ -152,7 +152,8 @@ DEBUG = """\
 `@strategy(jit=False)` instead of `@jit` leaves a strategy Python, on the compiled
 engine. `breakpoint()` and `print()` work in it, `zone`, `batch` and `st` are the
 engine's own memory, and the bricks that it calls are compiled: pages and counters are
-the same.
+the same. What it prints goes to stdout, or to stderr while `--json -` or another report
+is to have stdout.
 
 ```python
 # talking.py

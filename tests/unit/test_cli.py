@@ -107,6 +107,37 @@ def test_progress_goes_to_stderr(rmqueue: Command, tmp_path: Path) -> None:
     assert json.loads(done.out)["experiment"] == "small"
 
 
+TALKS = """\
+from rmqueue import Strategy, strategy
+from rmqueue.hookspecs import hookimpl
+
+
+@strategy(jit=False)
+def fallback(zone, order, start_mt, flags, batch, st):
+    print("asked")
+    return -1
+
+
+@hookimpl
+def rmqueue_strategies():
+    return [Strategy("talks", "Talks.", fallback)]
+"""
+
+
+def test_what_a_strategy_prints_is_not_in_a_report(
+    rmqueue: Command, tmp_path: Path
+) -> None:
+    path, plugin = small_file(tmp_path), tmp_path / "talks.py"
+    plugin.write_text(TALKS)
+    asked = ("compare", path, "-q", "--plugin", plugin, "--strategies", "talks")
+    done = rmqueue(*asked, "--json", "-")
+    assert json.loads(done.out)["experiment"] == "small"
+    assert done.err.startswith("asked\n")
+    done = rmqueue(*asked)
+    assert done.out.startswith("asked\n")
+    assert done.err == ""
+
+
 def test_quick_replays_a_part(rmqueue: Command, tmp_path: Path) -> None:
     path = small_file(tmp_path)
     whole, quick = (
