@@ -32,12 +32,15 @@ class Kind:
         Class of `rmqueue.testing.conformance`, and its attribute with the name.
     use : str
         How it is used, for the README.
+    test : str
+        Template of its tests.
     """
 
     kind: str
     base: str
     attribute: str
     use: str
+    test: str = "test.py.txt"
 
 
 KINDS = {
@@ -46,6 +49,7 @@ KINDS = {
         "StrategyConformance",
         "strategy",
         "Compare it: `rmqueue compare --strategies $name,tight-fallback,none`.",
+        "strategy_test.py.txt",
     ),
     "workload": Kind(
         "workload",
@@ -179,7 +183,7 @@ def contents(what: str, name: str) -> dict[str, str]:
         "pyproject.toml": "pyproject.toml.txt",
         "README.md": "README.md.txt",
         f"{module}.py": f"{what}.py.txt",
-        f"tests/test_{module.removeprefix('rmqueue_')}.py": "test.py.txt",
+        f"tests/test_{module.removeprefix('rmqueue_')}.py": kind.test,
     }
     return {
         path: Template(template_text(template)).substitute(words)
