@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -32,7 +31,6 @@ from rmqueue.study.schedule import Batch, Limits, Pool, batches, run_tasks
 from rmqueue.study.study import read_study
 from rmqueue.study.task import Task, tasks_of
 from rmqueue.study.work import Done, work
-from tests.unit.processes import in_session
 from tests.unit.test_study_design import BASE, study
 
 SWEEP = '[[sweep]]\nover = { "zone.pages" = [2048, 4096] }\n[keep]\nsamples = 4\n'
@@ -178,41 +176,6 @@ def test_a_run_that_fails_is_said_and_tried_again(tmp_path: Path) -> None:
     assert (again.returncode, again.stderr) == (0, "")
     found = read_study(tmp_path / "kept")
     assert (len(found.runs), found.missing, found.failed) == (4, 0, {})
-
-
-@pytest.mark.skipif(not ENABLED, reason="what is killed is another process, jitted")
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_kill_9_loses_at_most_the_runs_in_flight(tmp_path: Path, jobs: int) -> None:
-    path = study(tmp_path, SWEEP, BASE.replace("[1, 2]", "{ from = 1, to = 40 }"))
-    words = [sys.executable, "-m", "rmqueue.cli", "run", str(path), "-o", "kept", "-q"]
-    place = Place(tmp_path / "kept")
-    running = subprocess.Popen(
-        [*words, "--jobs", str(jobs)], cwd=tmp_path, start_new_session=True
-    )
-    try:
-        while len(place.files()) < 20:
-            assert running.poll() is None
-            time.sleep(0.01)
-        before = place.keys()
-    finally:
-        running.kill()
-        running.wait()
-    end = time.monotonic() + 10
-    while in_session(running.pid):
-        assert time.monotonic() < end, "its processes go on without it"
-        time.sleep(0.05)
-    there = place.keys()
-    assert before <= there
-    assert len(list(place.runs())) == len(there) < 160  # each is whole
-    done = subprocess.run(
-        [*words, "--resume"], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert (
-        f"{160 - len(there)} of 160 runs done, {len(there)} were there" in done.stdout
-    )
-    found = read_study(tmp_path / "kept")
-    assert (len(found.runs), found.missing) == (160, 0)
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

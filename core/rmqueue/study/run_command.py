@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 from rmqueue.interrupt import INTERRUPTED, leave_at_once
 from rmqueue.plugin_option import PluginFiles, load_plugin_files
 
-#: Said after Ctrl-C.
+#: Said after Ctrl-C, or SIGTERM.
 STOPPED = "interrupted: what is done is kept, --resume goes on"
 
 
@@ -76,6 +77,7 @@ def run(
     from rmqueue.study.run import run as run_study
 
     load_plugin_files(plugin)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as SLURM ends a job
     try:
         run_study(
             Wanted(
