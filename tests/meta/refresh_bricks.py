@@ -300,7 +300,9 @@ def counted(function: Any, seen: frozenset[str] = frozenset()) -> set[str]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             name = node.func.id
             called = python_function(getattr(around, name, str))
-            if inspect.isfunction(called) and name not in seen:
+            # without the JIT, fields are read by functions of no name
+            known = inspect.isfunction(called) and called.__name__ == name
+            if known and name not in seen:
                 found |= counted(called, seen | {name})
     return found
 
