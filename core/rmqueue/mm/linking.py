@@ -19,10 +19,21 @@ from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import (
     DumpParforDiagnostics,
+    InlineOverloads,
     NativeLowering,
     NopythonRewrites,
 )
-from numba.core.untyped_passes import ReconstructSSA
+from numba.core.untyped_passes import (
+    FindLiterallyCalls,
+    InlineClosureLikes,
+    InlineInlinables,
+    LiteralPropagationSubPipelinePass,
+    LiteralUnroll,
+    MakeFunctionToJitFunction,
+    ReconstructSSA,
+    RewriteDynamicRaises,
+    WithLifting,
+)
 from numba.extending import intrinsic
 
 from rmqueue.mm.steps import CountSteps
@@ -38,8 +49,46 @@ class BrickDispatcher(CPUDispatcher):  # type: ignore[misc]
         return self.from_python(self, *args)
 
 
+#: Names of the functions that stay functions of their own.
+COLD: set[str] = set()
+
+
+def leave_slots_unset(ir_module: Any) -> None:
+    """Drop the zeros that numba stores into the slots of a cold call's outcome.
+
+    A call has a slot for the result and one for the exception; both are zeroed at the
+    start of the calling function, and the first again before the call.  Nobody reads
+    them but behind a call that has set them.  LLVM sees so where it copies the callee
+    in; elsewhere it keeps the stores, also on the path that does not call: some 14 of
+    them for an allocation.
+    """
+    for function in ir_module.functions:
+        slots = {
+            id(slot)
+            for block in function.blocks
+            for call in block.instructions
+            if isinstance(call, ir.CallInstr) and call.callee.name in COLD
+            for slot in call.args[:2]
+        }
+        for block in function.blocks:
+            block.instructions[:] = [
+                step
+                for step in block.instructions
+                if not (
+                    isinstance(step, ir.StoreInstr)
+                    and isinstance(step.operands[0], ir.Constant)
+                    and id(step.operands[1]) in slots
+                )
+            ]
+
+
 class BrickLibrary(JITCodeLibrary):  # type: ignore[misc]
     """Code that is only ever linked into an entry point."""
+
+    def add_ir_module(self, ir_module: Any) -> None:
+        """Take the module without stores that nobody needs."""
+        leave_slots_unset(ir_module)
+        super().add_ir_module(ir_module)
 
     def finalize(self) -> None:
         """Keep the code as it was lowered."""
@@ -62,6 +111,7 @@ class ColdLibrary(BrickLibrary):
         for function in ir_module.functions:
             if not function.is_declaration:
                 function.attributes.add("noinline")
+                COLD.add(function.name)
         super().add_ir_module(ir_module)
 
 
@@ -90,15 +140,33 @@ def users_first(libraries: list[Any]) -> list[Any]:
 class EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
     """An entry point with all bricks that it reaches, each linked once."""
 
+    def add_ir_module(self, ir_module: Any) -> None:
+        """Take the module without stores that nobody needs."""
+        leave_slots_unset(ir_module)
+        super().add_ir_module(ir_module)
+
     def finalize(self) -> None:
         """Gather what the bricks link in turn, then optimise and assemble."""
         self._linking_libraries[:] = users_first(self._linking_libraries)
         super().finalize()
 
 
-#: Passes for what jitted code here never holds: array expressions and
-#: loops in parallel.
+#: Passes for what no jitted code here holds: array expressions, loops in parallel.
 NOT_NEEDED = (NopythonRewrites, DumpParforDiagnostics)
+#: For what only authors may use: closures, ``with``, literals in loops.  A pass takes a
+#: quarter of a millisecond with every function, even if it finds nothing to do.
+NOT_NEEDED_IN_MM = (
+    *NOT_NEEDED,
+    WithLifting,
+    InlineClosureLikes,
+    RewriteDynamicRaises,
+    MakeFunctionToJitFunction,
+    InlineInlinables,
+    FindLiterallyCalls,
+    LiteralUnroll,
+    LiteralPropagationSubPipelinePass,
+    InlineOverloads,
+)
 
 
 def _lowering_into(
@@ -133,7 +201,7 @@ def _lowering_into(
             manager.passes = [
                 (Lowering if made_by is NativeLowering else made_by, words)
                 for made_by, words in manager.passes
-                if made_by not in NOT_NEEDED
+                if made_by not in (NOT_NEEDED if counts_steps else NOT_NEEDED_IN_MM)
             ]
             if counts_steps:
                 at = [made_by for made_by, _ in manager.passes].index(ReconstructSSA)
