@@ -18,8 +18,8 @@ from rmqueue.errors import ConfigError
 from rmqueue.hookspecs import hookimpl
 from rmqueue.mm.free_list import list_first
 from rmqueue.mm.jit import jit
+from rmqueue.mm.lru import set_lru
 from rmqueue.mm.mmzone import ALLOC_KSWAPD, UNMOVABLE, pcp_list
-from rmqueue.mm.page_alloc import set_lru
 from rmqueue.mm.pageset import drain_zone_pages
 from rmqueue.mm.population import populate
 from rmqueue.mm.queue import pop_newest, pop_oldest, push, queue_at, shuffle

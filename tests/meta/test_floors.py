@@ -18,7 +18,7 @@ FLOORS = {
     1: "mm.mmzone mm.queue mm.random mm.run mm.vmstat",
     2: "mm.free_list mm.hold mm.watermark",
     3: "mm.buddy mm.pageblock",
-    4: "mm.fallback",
+    4: "mm.fallback mm.highatomic mm.look_ahead mm.lru",
     5: "mm.address_order mm.page_alloc",
     6: "mm.pcp",
     7: "mm.boot mm.check mm.check_lists mm.check_pages mm.checkpoint mm.pageset "

@@ -12,6 +12,7 @@ import numpy as np
 from rmqueue.mm.buddy import account_freepages
 from rmqueue.mm.free_list import add_to_free_list, list_init
 from rmqueue.mm.jit import I64, entry, jit, load_i64, load_u8, store_i64, view_as
+from rmqueue.mm.lru import set_lru
 from rmqueue.mm.mmzone import (
     BUDDY_LISTS,
     CMA,
@@ -26,7 +27,7 @@ from rmqueue.mm.mmzone import (
     set_page_state,
     zone_at,
 )
-from rmqueue.mm.page_alloc import free_blocks, free_pages_ok, set_lru
+from rmqueue.mm.page_alloc import free_blocks, free_pages_ok
 from rmqueue.mm.pageblock import set_pageblock_type
 from rmqueue.mm.pageset import zone_set_pageset_high_and_batch
 from rmqueue.mm.pcp import pcp_of

@@ -16,6 +16,7 @@ from rmqueue.mm.mmzone import (
     CMA,
     HIGHATOMIC,
     ONE_BLOCK,
+    ONE_LRU,
     ONE_PAGE,
     PAGE_FREE,
     RECLAIMABLE,
@@ -135,18 +136,10 @@ def take_smallest(zone: Any, order: int, mt: int) -> int:
 def take_first(zone: Any, head: int, pfn: int, high: int, low: int, mt: int) -> None:
     """`page_del_and_expand` of the first block of a list, all in one go.
 
-    The block's own links say nothing new about its predecessor, and while it lies in
-    one pageblock the word changes once, not once per half.  The block behind it comes
-    next: its state is asked for now, and the links of the one after that, into which
-    the next call stores: a store that misses holds up all that follow it.
+    While it lies in one pageblock the word changes once, not once per half.
     """
-    after = next_of(zone, pfn)
-    link(zone, head, after)
-    prefetch(meta(zone), after)
-    prefetch(links(zone), 8 * next_of(zone, after))
+    unlist_first(zone, head, pfn, high)
     set_page_state(zone, pfn, 0)
-    zone.nr_area[high] -= 1
-    zone.cnt[LIST_DEL] += 1
     if high == low:
         add_to_word(zone, pfn, -block_weight(low))
     elif high <= pageblock_order(zone):
@@ -157,6 +150,22 @@ def take_first(zone: Any, head: int, pfn: int, high: int, low: int, mt: int) -> 
         expand(zone, pfn, low, high, mt)
     if zone.late_accounting == 0:
         account_freepages(zone, -(1 << low), mt)
+
+
+@jit(forceinline=True)
+def unlist_first(zone: Any, head: int, pfn: int, order: int) -> None:
+    """Take the first block off a free list; its state and its pageblock's word stay.
+
+    The block's own links say nothing new about its predecessor.  The block behind it
+    comes next: its state is asked for now, and the links of the one after that, into
+    which the next call stores: a store that misses holds up all that follow it.
+    """
+    after = next_of(zone, pfn)
+    link(zone, head, after)
+    prefetch(meta(zone), after)
+    prefetch(links(zone), 8 * next_of(zone, after))
+    zone.nr_area[order] -= 1
+    zone.cnt[LIST_DEL] += 1
 
 
 @jit(cold=True)
@@ -203,7 +212,9 @@ def buddy_merge_likely(zone: Any, pfn: int, buddy: int, order: int) -> bool:
 
 
 @jit
-def free_one_page(zone: Any, pfn: int, order: int, mt: int, to_tail: bool) -> None:
+def free_one_page(
+    zone: Any, pfn: int, order: int, mt: int, to_tail: bool, lru: int
+) -> None:
     """Put a block on the free lists, merged with its buddies as far as it goes.
 
     Parameters
@@ -219,6 +230,9 @@ def free_one_page(zone: Any, pfn: int, order: int, mt: int, to_tail: bool) -> No
     to_tail : bool
         Put it at the tail in any case (boot); otherwise it goes to the head unless a
         larger merge is likely soon.
+    lru : int64
+        Pages of the block that the word of its pageblock still counts as on an LRU
+        list; only where the block is within one.
 
     Notes
     -----
@@ -240,12 +254,13 @@ def free_one_page(zone: Any, pfn: int, order: int, mt: int, to_tail: bool) -> No
     zone.cnt[MERGE] += merged
     zone.cnt[LIST_DEL] += merged
     if order < pageblock_order(zone):
-        add_to_word(zone, pfn, ONE_BLOCK * (1 - merged) + (ONE_PAGE << start))
+        pages = (ONE_PAGE << start) - ONE_LRU * lru
+        add_to_word(zone, pfn, ONE_BLOCK * (1 - merged) + pages)
         tail = to_tail | buddy_merge_likely(zone, pfn, buddy, order)
         put_on_free_list(zone, pfn, order, mt, tail)
     else:
         halves = (ONE_PAGE << order) - (ONE_PAGE << start)
-        add_to_word(zone, pfn, -ONE_BLOCK * merged - halves)
+        add_to_word(zone, pfn, -ONE_BLOCK * merged - halves - ONE_LRU * lru)
         free_whole_pageblocks(zone, pfn, order, mt, to_tail)
 
 

@@ -25,6 +25,7 @@ from rmqueue.mm.jit import (
     view_as,
 )
 from rmqueue.mm.linking import function_slots
+from rmqueue.mm.lru import set_lru
 from rmqueue.mm.mmzone import (
     ALLOC_KSWAPD,
     MOVABLE,
@@ -39,7 +40,7 @@ from rmqueue.mm.mmzone import (
     pageblock_type,
     zone_at,
 )
-from rmqueue.mm.page_alloc import FALLBACK_TYPE, rmqueue, set_lru
+from rmqueue.mm.page_alloc import FALLBACK_TYPE, rmqueue
 from rmqueue.mm.pcp import nr_pcp_alloc, nr_to_flush, pcp_of
 from rmqueue.mm.surgery import any_free, carve, give
 

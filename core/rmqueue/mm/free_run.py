@@ -12,6 +12,7 @@ import numpy as np
 from rmqueue.mm.follow import function_at
 from rmqueue.mm.free_list import list_add_tail
 from rmqueue.mm.jit import I64, entry, jit, load_i64, store_i64, view_as
+from rmqueue.mm.lru import mark_in_use
 from rmqueue.mm.mmzone import (
     ALLOC_KSWAPD,
     MOVABLE,
@@ -21,7 +22,7 @@ from rmqueue.mm.mmzone import (
     set_page_state,
     zone_at,
 )
-from rmqueue.mm.page_alloc import carry_type, mark_in_use
+from rmqueue.mm.page_alloc import carry_type
 from rmqueue.mm.pcp import free_unref_page, pcp_of, pindex_to_order, rmqueue_pcplist
 
 ALLOC, FREE = range(2)

@@ -60,25 +60,6 @@ def end_free_hold(zone: Any) -> None:
         weigh_all(zone)
 
 
-@jit(forceinline=True)
-def end_alloc_hold(zone: Any) -> None:
-    """`end_hold` after one block was taken: only six counters move."""
-    if zone.weighted == 0:
-        zone.hold_count += 1
-    elif zone.rare_work == 0:
-        cost = weigh(zone, LOCK) + weigh(zone, SMALLEST) + weigh(zone, HEAD)
-        cost += weigh(zone, LIST_DEL) + weigh(zone, LIST_ADD) + weigh(zone, SPLIT)
-        enter_hold(zone, cost)
-        start_next(zone, LOCK)
-        start_next(zone, SMALLEST)
-        start_next(zone, HEAD)
-        start_next(zone, LIST_DEL)
-        start_next(zone, LIST_ADD)
-        start_next(zone, SPLIT)
-    else:
-        weigh_all(zone)
-
-
 @jit(cold=True)
 def weigh_common(zone: Any) -> None:
     """Weigh a hold that took the usual ways, in which few counters move.

@@ -73,6 +73,7 @@ PAGE_ORDER = 0x0F
 # A pageblock's word: migratetype, free blocks, free pages, pages on an LRU list.
 BLOCKS_SHIFT, PAGES_SHIFT, LRU_SHIFT = 8, 24, 44
 ONE_BLOCK, ONE_PAGE, ONE_LRU = 1 << BLOCKS_SHIFT, 1 << PAGES_SHIFT, 1 << LRU_SHIFT
+TYPE_MASK = (1 << BLOCKS_SHIFT) - 1
 BLOCKS_MASK, PAGES_MASK = (1 << 16) - 1, (1 << 20) - 1
 
 PCP_ORDER_LISTS = 3 * (PAGE_ALLOC_COSTLY_ORDER + 1)

@@ -1,4 +1,4 @@
-"""Allocation and direct freeing under the zone lock, and the HIGHATOMIC reserve."""
+"""Allocation and direct freeing under the zone lock."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from rmqueue.mm.buddy import (
     free_one_page,
     rmqueue_smallest,
     take_smallest,
+    unlist_first,
 )
-from rmqueue.mm.free_list import list_add_tail, list_first, move_to_free_list
-from rmqueue.mm.hold import end_alloc_hold, end_free_hold, end_hold
+from rmqueue.mm.free_list import block_weight, list_add_tail
+from rmqueue.mm.highatomic import reserve_highatomic_pageblock
+from rmqueue.mm.hold import end_free_hold, end_hold
 from rmqueue.mm.jit import I64 as _I64
-from rmqueue.mm.jit import function_type, jit, load_i64, store_i64, wrapping_mul
+from rmqueue.mm.jit import function_type, jit
+from rmqueue.mm.lru import clear_lru, set_lru
 from rmqueue.mm.mmzone import (
     ALLOC_CMA,
     ALLOC_HIGHATOMIC,
@@ -30,6 +33,7 @@ from rmqueue.mm.mmzone import (
     PAGE_PCP,
     RECLAIMABLE,
     RMQUEUE_NORMAL,
+    TYPE_MASK,
     ZONE_TYPE,
     add_to_word,
     batch_address,
@@ -43,68 +47,12 @@ from rmqueue.mm.mmzone import (
     set_page_state,
     set_page_type,
 )
-from rmqueue.mm.pageblock import (
-    change_pageblock_range,
-    lru_pages_in,
-    may_scan_pageblock,
-    move_freepages_block,
-    set_pageblock_type,
-)
-from rmqueue.mm.vmstat import BULK, HEAD, LOCK
+from rmqueue.mm.vmstat import BULK, HEAD, LOCK, SMALLEST
 
 #: Type of a compiled strategy: zone, order, start_mt, flags, batch, address of its
 #: state -> page (relative to the zone) or -1.
 FALLBACK_SIGNATURE = (_I64, ZONE_TYPE, _I64, _I64, _I64, BATCH_TYPE, _I64)
 FALLBACK_TYPE = function_type(*FALLBACK_SIGNATURE)
-
-#: A one, and the mark of an LRU list, in each of eight state bytes.
-ONE_EACH = 0x0101010101010101
-LRU_BYTES = PAGE_LRU * ONE_EACH
-
-
-@jit(cold=True)
-def set_lru(zone: Any, pfn: int, order: int, on: int) -> None:
-    """Put the pages of a block in use on an LRU list, or take them off.
-
-    Eight state bytes at a time, or a pageblock if that is less; those of other blocks
-    keep theirs.
-    """
-    pages = min(8, 1 << min(order, pageblock_order(zone)))
-    mask = LRU_BYTES >> (64 - 8 * pages)
-    for q in range(pfn, pfn + (1 << order), pages):
-        address, shift = zone.meta + (q & -8), 8 * (q & 7)
-        states = load_i64(address, 0)
-        wrong = ~states if on != 0 else states
-        wrong &= mask << shift
-        store_i64(address, 0, states ^ wrong)
-        changed = (wrapping_mul(wrong >> 6, ONE_EACH) >> 56) & 15
-        add_to_word(zone, q, ONE_LRU * (changed if on != 0 else -changed))
-
-
-@jit(forceinline=True)
-def mark_in_use(zone: Any, pfn: int, order: int, lru: int) -> None:
-    """Hand a block to the caller, on an LRU list (1) or not (0).
-
-    Whether a page is on a list is as good as random: single pages take no branch on it.
-    """
-    if order == 0:
-        set_page_state(zone, pfn, PAGE_IN_USE | (lru * PAGE_LRU))
-        add_to_word(zone, pfn, lru * ONE_LRU)
-    else:
-        set_page_state(zone, pfn, PAGE_IN_USE | order)
-        if lru != 0:
-            set_lru(zone, pfn, order, 1)
-
-
-@jit(forceinline=True)
-def clear_lru(zone: Any, pfn: int, order: int) -> None:
-    """Take a block that is being freed off the LRU lists."""
-    if order == 0:
-        on_list = page_state(zone, pfn) // PAGE_LRU & 1
-        set_page_state(zone, pfn, PAGE_IN_USE)
-        add_to_word(zone, pfn, -on_list * ONE_LRU)
-    elif order > zone.pageblock_order or lru_pages_in(pageblock_word(zone, pfn)) > 0:
-        set_lru(zone, pfn, order, 0)
 
 
 @jit
@@ -191,9 +139,35 @@ def rmqueue(zone: Any, order: int, start_mt: int, flags: int, fallback: Any) -> 
         pfn = rmqueue_fallback(zone, order, start_mt, flags, fallback)
     if pfn >= 0:
         block_mt = pageblock_type(zone, pfn)
-        if block_mt != start_mt and block_mt <= RECLAIMABLE:
-            zone.pollute[start_mt, block_mt] += 1 << order
+        if block_mt != start_mt:
+            note_pollution(zone, order, start_mt, block_mt)
     return pfn
+
+
+@jit(forceinline=True)
+def take_listed(
+    zone: Any, head: int, pfn: int, order: int, start_mt: int, lru: int
+) -> int:
+    """`rmqueue` of the first block of the very list asked for, all in one go.
+
+    But for the page's state and the count of free pages; `lru` more pages are on an LRU
+    list now.  Returns the word that the pageblock had before.
+    """
+    zone.cnt[SMALLEST] += 1
+    zone.cnt[HEAD] += 1
+    unlist_first(zone, head, pfn, order)
+    word = pageblock_word(zone, pfn)
+    add_to_word(zone, pfn, lru * ONE_LRU - block_weight(order))
+    if word & TYPE_MASK != start_mt:
+        note_pollution(zone, order, start_mt, word & TYPE_MASK)
+    return word
+
+
+@jit(cold=True)
+def note_pollution(zone: Any, order: int, start_mt: int, block_mt: int) -> None:
+    """Count pages taken for a type from a pageblock of another."""
+    if block_mt <= RECLAIMABLE:
+        zone.pollute[start_mt, block_mt] += 1 << order
 
 
 @jit(cold=True)
@@ -230,10 +204,19 @@ def rmqueue_bulk(
     """
     zone.cnt[LOCK] += 1
     zone.cnt[BULK] += 1
-    batch_at(batch_address(zone)).mode = RMQUEUE_NORMAL
+    batch = batch_at(batch_address(zone))
+    batch.mode = RMQUEUE_NORMAL
     taken = 0
+    listed = free_list(zone, order, start_mt)
+    cma_first = zone.cma != 0 and flags & ALLOC_CMA != 0
     while taken < count:
-        pfn = rmqueue(zone, order, start_mt, flags, fallback)
+        pfn = next_of(zone, listed)
+        if pfn != listed and not cma_first and batch.mode == RMQUEUE_NORMAL:
+            take_listed(zone, listed, pfn, order, start_mt, 0)
+            if zone.late_accounting == 0:
+                zone.nr_free -= 1 << order
+        else:
+            pfn = rmqueue(zone, order, start_mt, flags, fallback)
         if pfn < 0:
             break
         set_page_state(zone, pfn, PAGE_PCP | order)
@@ -261,6 +244,29 @@ def carry_type(zone: Any, head: int, start_mt: int) -> None:
         pfn = next_of(zone, pfn)
 
 
+@jit(forceinline=True)
+def rmqueue_listed(zone: Any, order: int, start_mt: int, flags: int, lru: int) -> int:
+    """`rmqueue_buddy` and `mark_in_use` where the very list asked for has a block.
+
+    Most requests end here, so everything is done once: one store of the state, one
+    change of the pageblock's word.  Returns -1, with nothing done, for all others.
+    """
+    head = free_list(zone, order, start_mt)
+    pfn = next_of(zone, head)
+    if pfn == head or flags & (ALLOC_HIGHATOMIC | ALLOC_CMA):
+        return -1
+    zone.cnt[LOCK] += 1
+    single = lru & int(order == 0)
+    word = take_listed(zone, head, pfn, order, start_mt, single)
+    if lru != single:
+        set_lru(zone, pfn, order, 1)
+    set_page_state(zone, pfn, PAGE_IN_USE | order | lru * PAGE_LRU)
+    late = zone.late_accounting != 0
+    account_freepages(zone, -(1 << order), word & TYPE_MASK if late else start_mt)
+    end_hold(zone)
+    return pfn
+
+
 @jit(cold=True)
 def rmqueue_buddy(
     zone: Any, order: int, start_mt: int, flags: int, fallback: Any
@@ -284,19 +290,38 @@ def rmqueue_buddy(
         set_page_state(zone, pfn, PAGE_IN_USE | order)
         if zone.late_accounting != 0:
             account_freepages(zone, -(1 << order), pageblock_type(zone, pfn))
-    end_alloc_hold(zone)
+    end_hold(zone)
     if pfn >= 0 and flags & ALLOC_HIGHATOMIC and zone.reserve_in_buddy != 0:
         reserve_highatomic_pageblock(zone, pfn, order)
     return pfn
 
 
-@jit(cold=True)
+@jit(forceinline=True)
 def free_pages_ok(zone: Any, pfn: int, order: int) -> None:
     """Free a block straight to the free lists, under one hold of the zone lock.
 
     Mirrors ``__free_pages_ok()`` and ``split_large_buddy()``, mm/page_alloc.c: above
     pageblock order, most kernels free pageblock by pageblock.
     """
+    if order == 0:
+        free_page(zone, pfn)
+    else:
+        free_compound(zone, pfn, order)
+
+
+@jit(cold=True)
+def free_page(zone: Any, pfn: int) -> None:
+    """`free_pages_ok` of a single page: one change of the pageblock's word."""
+    mt = pageblock_type(zone, pfn)
+    on_list = page_state(zone, pfn) // PAGE_LRU & 1
+    zone.cnt[LOCK] += 1
+    free_one_page(zone, pfn, 0, mt, False, on_list)
+    end_free_hold(zone)
+
+
+@jit(cold=True)
+def free_compound(zone: Any, pfn: int, order: int) -> None:
+    """`free_pages_ok` of more than one page."""
     mt = pageblock_type(zone, pfn)
     clear_lru(zone, pfn, order)
     zone.cnt[LOCK] += 1
@@ -308,7 +333,7 @@ def free_pages_ok(zone: Any, pfn: int, order: int) -> None:
 def free_blocks(zone: Any, pfn: int, order: int, mt: int, to_tail: bool) -> None:
     """Free a block whole or by pageblock, as the kernel profile has it."""
     if order <= pageblock_order(zone) or zone.frees_by_pageblock == 0:
-        free_one_page(zone, pfn, order, mt, to_tail)
+        free_one_page(zone, pfn, order, mt, to_tail, 0)
     else:
         free_by_pageblock(zone, pfn, order, to_tail)
 
@@ -319,82 +344,4 @@ def free_by_pageblock(zone: Any, pfn: int, order: int, to_tail: bool) -> None:
     set_page_state(zone, pfn, 0)
     part = pageblock_order(zone)
     for q in range(pfn, pfn + (1 << order), 1 << part):
-        free_one_page(zone, q, part, pageblock_type(zone, q), to_tail)
-
-
-@jit(cold=True)
-def reserve_highatomic_pageblock(zone: Any, pfn: int, order: int) -> None:
-    """Set a pageblock aside for atomic high-order requests, up to 1 % of the zone.
-
-    Mirrors ``reserve_highatomic_pageblock()``, mm/page_alloc.c.
-    """
-    pages = zone.pageblock_pages
-    if zone.managed // 100 < pages:
-        return
-    most = (zone.managed // 100 + pages - 1) // pages * pages
-    if zone.nr_reserved_highatomic >= most:
-        return
-    zone.cnt[LOCK] += 1
-    if pageblock_type(zone, pfn) <= RECLAIMABLE:
-        reserve_block(zone, pfn, order)
-    end_hold(zone)
-
-
-@jit
-def reserve_block(zone: Any, pfn: int, order: int) -> None:
-    """Turn the pageblock(s) of an allocated block HIGHATOMIC."""
-    whole = zone.reserve_whole_block != 0
-    if whole and order >= zone.pageblock_order:
-        change_pageblock_range(zone, pfn, order, HIGHATOMIC)
-        zone.nr_reserved_highatomic += 1 << order
-        return
-    inside = may_scan_pageblock(zone, pfn)
-    if whole and not inside:
-        return
-    set_pageblock_type(zone, pfn, HIGHATOMIC)
-    zone.nr_reserved_highatomic += zone.pageblock_pages
-    if inside:
-        moved = move_freepages_block(zone, pfn, HIGHATOMIC)
-        zone.nr_free_highatomic += moved * zone.counts_free_highatomic
-
-
-@jit
-def unreserve_highatomic_pageblock(zone: Any, mt: int, force: int) -> int:
-    """Give a reserved pageblock to a type that is out of memory.
-
-    Returns 1 if pages changed lists.  Mirrors ``unreserve_highatomic_pageblock()``.
-    """
-    if force == 0 and zone.nr_reserved_highatomic <= zone.pageblock_pages:
-        return 0
-    zone.cnt[LOCK] += 1
-    done = 0
-    for order in range(zone.max_order + 1):
-        pfn = list_first(zone, free_list(zone, order, HIGHATOMIC))
-        zone.cnt[HEAD] += 1
-        if pfn >= 0 and unreserve_block(zone, pfn, order, mt):
-            done = 1
-            break
-    end_hold(zone)
-    return done
-
-
-@jit
-def unreserve_block(zone: Any, pfn: int, order: int, mt: int) -> bool:
-    """Turn the pageblock(s) of a free block to another type; whether pages moved."""
-    pages = zone.pageblock_pages
-    whole = zone.reserve_whole_block != 0
-    if whole:
-        pages = max(pages, 1 << order)
-    if zone.unreserve_trusts_list != 0 or pageblock_type(zone, pfn) == HIGHATOMIC:
-        zone.nr_reserved_highatomic -= min(pages, zone.nr_reserved_highatomic)
-    if whole and order >= zone.pageblock_order:
-        move_to_free_list(zone, pfn, order, mt)
-        change_pageblock_range(zone, pfn, order, mt)
-        zone.nr_free_highatomic -= (1 << order) * zone.counts_free_highatomic
-        return True
-    moved = 0
-    if whole or may_scan_pageblock(zone, pfn):
-        moved = move_freepages_block(zone, pfn, mt)
-        zone.nr_free_highatomic -= moved * zone.counts_free_highatomic
-    set_pageblock_type(zone, pfn, mt)
-    return whole or moved > 0
+        free_one_page(zone, q, part, pageblock_type(zone, q), to_tail, 0)

@@ -8,6 +8,7 @@ from rmqueue.mm.buddy import free_one_page
 from rmqueue.mm.free_list import list_add
 from rmqueue.mm.hold import end_hold
 from rmqueue.mm.jit import jit, prefetch
+from rmqueue.mm.lru import clear_lru
 from rmqueue.mm.mmzone import (
     ALLOC_HIGHATOMIC,
     ALLOC_KSWAPD,
@@ -41,8 +42,7 @@ from rmqueue.mm.mmzone import (
 )
 from rmqueue.mm.page_alloc import (
     carry_type,
-    clear_lru,
-    free_pages_ok,
+    free_compound,
     rmqueue_buddy,
     rmqueue_bulk,
 )
@@ -203,7 +203,7 @@ def free_pcppages_bulk(zone: Any, cpu: int, count: int, pindex: int) -> None:
             mt = pageblock_type(zone, pfn)
             if keeps_type:
                 mt = page_type(zone, pfn)
-            free_one_page(zone, pfn, order, mt, False)
+            free_one_page(zone, pfn, order, mt, False, 0)
             pfn = before
     pcp.count -= flushed
     zone.cnt[PCP_FLUSH_PAGES] += flushed
@@ -358,7 +358,7 @@ def free_unref_page_slow(zone: Any, cpu: int, pfn: int, order: int) -> None:
     if pcp_allowed_order(zone, order):
         free_unref_page_commit(zone, cpu, pfn, order, True)
     else:
-        free_pages_ok(zone, pfn, order)
+        free_compound(zone, pfn, order)
 
 
 @jit(forceinline=True)

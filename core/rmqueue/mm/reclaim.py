@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from rmqueue.mm.jit import jit, load_u32, prefetch
+from rmqueue.mm.lru import mark_in_use
 from rmqueue.mm.mmzone import (
     PAGE_ORDER,
     ZONE_BELOW_HIGH,
@@ -17,7 +18,6 @@ from rmqueue.mm.mmzone import (
     meta,
     page_state,
 )
-from rmqueue.mm.page_alloc import mark_in_use
 from rmqueue.mm.pageset import drain_zone_pages
 from rmqueue.mm.pcp import free_unref_page, pcp_of, rmqueue_pcplist
 from rmqueue.mm.queue import pop_oldest, push, queue_at

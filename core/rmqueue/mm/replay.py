@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from rmqueue.mm.buddy import find_buddy_pfn
 from rmqueue.mm.checkpoint import checkpoint
 from rmqueue.mm.free_list import list_init
+from rmqueue.mm.highatomic import (
+    reserve_highatomic_pageblock,
+    unreserve_highatomic_pageblock,
+)
 from rmqueue.mm.jit import (
     I64,
     entry,
     jit,
     load_u8,
     load_u32,
-    prefetch,
     store_i64,
     store_u32,
 )
+from rmqueue.mm.look_ahead import AHEAD_PAGES, look_ahead
+from rmqueue.mm.lru import mark_in_use, set_lru
 from rmqueue.mm.mmzone import (
     ALLOC_HIGHATOMIC,
     ALLOC_NOLRU,
@@ -26,23 +30,17 @@ from rmqueue.mm.mmzone import (
     PAGE_ORDER,
     RECLAIMABLE,
     batch_list,
-    links,
-    meta,
     next_of,
     page_state,
-    prev_of,
     set_page_state,
     zone_at,
 )
 from rmqueue.mm.page_alloc import (
     FALLBACK_TYPE,
     free_pages_ok,
-    mark_in_use,
-    reserve_highatomic_pageblock,
     rmqueue_buddy,
     rmqueue_bulk,
-    set_lru,
-    unreserve_highatomic_pageblock,
+    rmqueue_listed,
 )
 from rmqueue.mm.pageset import decay_pcp_high, drain_zone_pages
 from rmqueue.mm.pcp import free_unref_page, rmqueue_pcplist
@@ -79,12 +77,6 @@ from rmqueue.mm.run import (
     slots_at,
 )
 from rmqueue.mm.vmstat import SCAN_PAGE
-
-#: Operations to look ahead: the slot, then the page that it holds, then what a merge
-#: with its buddy would touch.
-AHEAD_SLOT, AHEAD_PAGE, AHEAD_BUDDY = 48, 24, 8
-#: Zones of fewer pages than this live in the caches: looking ahead costs more there.
-AHEAD_PAGES = 1 << 17
 
 
 @jit(forceinline=True)
@@ -157,19 +149,43 @@ def finish_alloc(zone: Any, run: Any, pfn: int, a: int, slot: int) -> int:
 
 
 @jit(forceinline=True)
-def op_alloc(
+def op_alloc(zone: Any, run: Any, i: int, a: int, slot: int, fallback: Any) -> None:
+    """ALLOC."""
+    order, mt, flags = a & 255, (a >> 8) & 255, a >> 16
+    if not (valid_request(zone, run, i, order, mt) and take_slot(run, i, slot)):
+        note_result(run, -1, 0)
+        return
+    run.asked += 1 << order
+    pfn = rmqueue_listed(zone, order, mt, flags, is_lru(mt, flags))
+    if pfn < 0:
+        op_alloc_unlisted(zone, run, a, slot, fallback)
+        return
+    store_u32(slots_at(run), slot, pfn)
+    run.served += 1 << order
+    note_result(run, zone.base + pfn, 0)
+
+
+@jit(cold=True)
+def op_alloc_unlisted(zone: Any, run: Any, a: int, slot: int, fallback: Any) -> None:
+    """Finish an ALLOC that finds no block on the very list that it asks for."""
+    order, mt, flags = a & 255, (a >> 8) & 255, a >> 16
+    before = zone.cnt[SCAN_PAGE]
+    pfn = rmqueue_buddy(zone, order, mt, flags, fallback)
+    result = finish_alloc(zone, run, pfn, a, slot)
+    note_result(run, result, zone.cnt[SCAN_PAGE] - before)
+
+
+@jit(forceinline=True)
+def op_pcp_alloc(
     zone: Any, run: Any, i: int, a: int, slot: int, cpu: int, fallback: Any
 ) -> None:
-    """ALLOC (cpu -1) and PCP_ALLOC."""
+    """PCP_ALLOC."""
     order, mt, flags = a & 255, (a >> 8) & 255, a >> 16
     before = zone.cnt[SCAN_PAGE]
     result = -1
     if valid_request(zone, run, i, order, mt) and take_slot(run, i, slot):
         run.asked += 1 << order
-        if cpu < 0:
-            pfn = rmqueue_buddy(zone, order, mt, flags, fallback)
-            result = finish_alloc(zone, run, pfn, a, slot)
-        elif valid_cpu(zone, run, i, cpu):
+        if valid_cpu(zone, run, i, cpu):
             pfn = rmqueue_pcplist(zone, cpu, order, mt, flags, fallback)
             result = finish_alloc(zone, run, pfn, a, slot)
     note_result(run, result, zone.cnt[SCAN_PAGE] - before)
@@ -205,18 +221,23 @@ def op_bulk(
 
 
 @jit(forceinline=True)
-def op_free(zone: Any, run: Any, i: int, slot: int, cpu: int) -> None:
-    """FREE (cpu -1) and PCP_FREE."""
-    if cpu >= 0 and not valid_cpu(zone, run, i, cpu):
+def op_free(zone: Any, run: Any, i: int, slot: int) -> None:
+    """FREE."""
+    pfn = slot_page(zone, run, i, slot)
+    if pfn >= 0:
+        store_u32(slots_at(run), slot, NO_PAGE)
+        free_pages_ok(zone, pfn, page_state(zone, pfn) & PAGE_ORDER)
+
+
+@jit(forceinline=True)
+def op_pcp_free(zone: Any, run: Any, i: int, slot: int, cpu: int) -> None:
+    """PCP_FREE."""
+    if not valid_cpu(zone, run, i, cpu):
         return
     pfn = slot_page(zone, run, i, slot)
     if pfn >= 0:
         store_u32(slots_at(run), slot, NO_PAGE)
-        order = page_state(zone, pfn) & PAGE_ORDER
-        if cpu < 0:
-            free_pages_ok(zone, pfn, order)
-        else:
-            free_unref_page(zone, cpu, pfn, order)
+        free_unref_page(zone, cpu, pfn, page_state(zone, pfn) & PAGE_ORDER)
 
 
 @jit
@@ -296,46 +317,6 @@ def rare_op(zone: Any, run: Any, i: int, code: int, a: int, b: int, c: int) -> N
         note_misuse(run, i, MISUSE_CODE)
 
 
-@jit(forceinline=True)
-def page_ahead(run: Any, i: int) -> int:
-    """Page in the slot of an op to come; 0 if there is none, without a branch."""
-    slot = load_u32(ops_at(run), 4 * i + 2)
-    pfn = load_u32(slots_at(run), slot if slot < nr_slots(run) else 0)
-    empty = (pfn + 1) >> 32
-    return int(pfn & (empty - 1))
-
-
-@jit(forceinline=True)
-def look_at_buddy(zone: Any, run: Any, i: int) -> None:
-    """Ask for the neighbours of a page's buddy, from which a merge would cut it off.
-
-    Only of small blocks: these lie in one cache line with their buddy.
-    """
-    pfn = page_ahead(run, i)
-    buddy = find_buddy_pfn(pfn, load_u8(meta(zone), pfn) & 3)
-    free = load_u8(meta(zone), buddy) >> 7
-    prefetch(links(zone), 8 * free * next_of(zone, buddy))
-    prefetch(links(zone), 8 * free * prev_of(zone, buddy))
-
-
-@jit(forceinline=True)
-def look_ahead(zone: Any, run: Any, i: int) -> None:
-    """Ask for the memory that operations to come will touch.
-
-    A replay knows its future.  A slot read too early may name another page by then,
-    which costs one useless hint.  There is no branch here: whether an operation to
-    come has a slot or a page is as good as random.
-    """
-    j = i + AHEAD_SLOT
-    if j < nr_ops(run):
-        prefetch(slots_at(run), 4 * load_u32(ops_at(run), 4 * j + 2))
-        pfn = page_ahead(run, i + AHEAD_PAGE)
-        prefetch(meta(zone), pfn)
-        prefetch(links(zone), 8 * pfn)
-        if load_u8(ops_at(run), OP_BYTES * (i + AHEAD_BUDDY)) <= OP_FREE:
-            look_at_buddy(zone, run, i + AHEAD_BUDDY)
-
-
 @entry(I64, I64, FALLBACK_TYPE, I64)
 def replay(zone_address: int, fallback: Any, run_address: int) -> int:
     """Replay an op stream.
@@ -363,10 +344,14 @@ def replay(zone_address: int, fallback: Any, run_address: int) -> int:
         a = load_u32(ops_at(run), 4 * i + 1)
         b = load_u32(ops_at(run), 4 * i + 2)
         c = load_u32(ops_at(run), 4 * i + 3)
-        if code == OP_PCP_ALLOC or code == OP_ALLOC:
-            op_alloc(zone, run, i, a, b, c if code == OP_PCP_ALLOC else -1, fallback)
-        elif code == OP_PCP_FREE or code == OP_FREE:
-            op_free(zone, run, i, b, c if code == OP_PCP_FREE else -1)
+        if code == OP_PCP_ALLOC:
+            op_pcp_alloc(zone, run, i, a, b, c, fallback)
+        elif code == OP_ALLOC:
+            op_alloc(zone, run, i, a, b, fallback)
+        elif code == OP_PCP_FREE:
+            op_pcp_free(zone, run, i, b, c)
+        elif code == OP_FREE:
+            op_free(zone, run, i, b)
         elif code == OP_BULK:
             op_bulk(zone, run, i, a, b, c, fallback)
         else:

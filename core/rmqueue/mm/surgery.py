@@ -17,6 +17,7 @@ from rmqueue.mm.free_list import (
     move_to_free_list,
 )
 from rmqueue.mm.jit import I64, entry, jit
+from rmqueue.mm.lru import set_lru
 from rmqueue.mm.mmzone import (
     BUDDY_LISTS,
     NR_TYPES,
@@ -32,7 +33,7 @@ from rmqueue.mm.mmzone import (
     prev_of,
     zone_at,
 )
-from rmqueue.mm.page_alloc import free_blocks, set_lru
+from rmqueue.mm.page_alloc import free_blocks
 from rmqueue.mm.pageblock import (
     change_pageblock_range,
     move_free_blocks,
