@@ -14,7 +14,7 @@ from tests.meta.sources import core_modules, imports, python_files, shown, tree
 
 #: Modules of rmqueue by floor; `.` is the facade.
 FLOORS = {
-    0: "mm mm.crossing mm.jit mm.linking mm.plain mm.profile mm.steps",
+    0: "mm mm.crossing mm.inference mm.jit mm.linking mm.plain mm.profile mm.steps",
     1: "mm.mmzone mm.queue mm.random mm.run mm.vmstat",
     2: "mm.free_list mm.hold mm.watermark",
     3: "mm.buddy mm.pageblock",
@@ -65,7 +65,7 @@ FLOOR_OF = {
 #: The one door to numba, and its other parts.
 DOOR = {
     f"core/rmqueue/mm/{name}.py"
-    for name in ("jit", "linking", "steps", "crossing", "direct")
+    for name in ("jit", "linking", "inference", "steps", "crossing", "direct")
 }
 PLUG_INS = ("strategies/rmqueue_strategies", "plugins/rmqueue_plugins")
 

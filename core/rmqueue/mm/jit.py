@@ -1,8 +1,8 @@
 """The one door to numba: options, the cache and its digest, raw memory access.
 
-No other module names numba, but its other parts: `rmqueue.mm.linking`, `steps` and
-`direct`.  With ``NUMBA_DISABLE_JIT=1`` everything here becomes plain
-Python over the same memory, so a debugger can step from a replay into a strategy.
+No other module names numba, but its other parts: `rmqueue.mm.linking`, `inference`,
+`steps`, `crossing` and `direct`.  With ``NUMBA_DISABLE_JIT=1`` everything here becomes
+plain Python over the same memory, so a debugger can step from a replay into a strategy.
 
 Environment
 -----------

@@ -36,6 +36,7 @@ from numba.core.untyped_passes import (
 )
 from numba.extending import intrinsic
 
+from rmqueue.mm.inference import RememberingContext
 from rmqueue.mm.steps import CountSteps
 
 
@@ -189,6 +190,9 @@ def _lowering_into(
             return cast("bool", super().run_pass(state))
 
     class Compiler(CompilerBase):  # type: ignore[misc]
+        def __init__(self, typingctx: Any, *others: Any) -> None:
+            super().__init__(RememberingContext(typingctx), *others)
+
         def define_pipelines(self) -> list[Any]:
             builder = DefaultPassBuilder
             manager = PassManager(name)
