@@ -51,6 +51,17 @@ def test_numba_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [context.resolve_function_type(add, text, {}) for _ in range(2)] == [2, 3]
 
 
+def test_what_was_not_found_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """numba tells of it in its own way each time, and may know more by then."""
+    answers = iter([None, "found"])
+    monkeypatch.setattr("rmqueue.mm.inference._known", {})
+    monkeypatch.setattr(Context, "resolve_function_type", lambda *args: next(answers))
+    context = RememberingContext(WHOLE)
+    add = WHOLE.resolve_value_type(operator.add)
+    asked = [context.resolve_function_type(add, PAIRS[0], {}) for _ in range(3)]
+    assert asked == [None, "found", "found"]
+
+
 def test_numba_takes_it_for_the_context_that_it_stands_for() -> None:
     """Its caches have the context in their keys: they would serve nobody."""
     context = RememberingContext(WHOLE)

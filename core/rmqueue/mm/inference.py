@@ -41,6 +41,7 @@ class RememberingContext(Context):  # type: ignore[misc]
         if not (numbers and all(isinstance(a, NUMBERS) for a in args)):
             return super().resolve_function_type(func, args, kws)
         key = func, tuple(args)
-        if key not in _known:
-            _known[key] = super().resolve_function_type(func, args, kws)
-        return _known[key]
+        found = _known.get(key)
+        if found is None:
+            found = _known[key] = super().resolve_function_type(func, args, kws)
+        return found
