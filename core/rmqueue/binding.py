@@ -21,6 +21,7 @@ from rmqueue.diagnosis import (
     mistakes,
 )
 from rmqueue.errors import OutputError, PluginError, UsageError
+from rmqueue.mm.alone import alone
 from rmqueue.mm.direct import PythonFallback, PythonStrategy
 from rmqueue.mm.jit import ENABLED, code_folder, is_compiled
 from rmqueue.mm.profile import PROFILES
@@ -131,24 +132,38 @@ def initial_state(strategy: Strategy, params: BaseModel) -> npt.NDArray[np.void]
         (name, parameter_type(info.annotation))
         for name, info in type(params).model_fields.items()
     ]
-    try:
-        dtype = np.dtype([*fields, *strategy.state] or [("unused", "i8")], align=True)
-    except (TypeError, ValueError) as error:
-        raise PluginError(
-            f"strategy {strategy.name!r}: its state {strategy.state!r} is no record: "
-            f"{error}: give (name, numpy dtype) pairs like ('tries', 'i8')"
-        ) from None
-    state = np.zeros(1, dtype)
+    owner = f"strategy {strategy.name!r}"
+    state = np.zeros(1, record_type(fields, strategy.state, owner))
     for name, _ in fields:
         try:
             state[name] = getattr(params, name)
         except (TypeError, ValueError, OverflowError) as error:
             raise PluginError(
-                f"strategy {strategy.name!r}: {place_of_field(type(params), name)}: "
+                f"{owner}: {place_of_field(type(params), name)}: "
                 f"parameter {name!r} is {getattr(params, name)!r}: {error}: give its "
                 "range with ge= and le="
             ) from None
     return state
+
+
+def record_type(
+    fields: list[tuple[str, str]], state: tuple[tuple[str, str], ...], owner: str
+) -> np.dtype[Any]:
+    """Return the type of a plugin's record: its numbers, then its state.
+
+    Raises
+    ------
+    PluginError
+        The state of `owner` is no record.
+    """
+    try:
+        with alone():  # numpy parses types like "14i8" as Python
+            return np.dtype([*fields, *state] or [("unused", "i8")], align=True)
+    except (TypeError, ValueError) as error:
+        raise PluginError(
+            f"{owner}: its state {state!r} is no record: {error}: give (name, numpy "
+            "dtype) pairs like ('tries', 'i8')"
+        ) from None
 
 
 def check_parameters(strategy: Strategy) -> None:

@@ -13,7 +13,6 @@ import dis
 import inspect
 import re
 import textwrap
-import threading
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,12 +22,11 @@ from typing import Any
 import numpy as np
 
 from rmqueue.mm import fallback as bricks
+from rmqueue.mm.alone import alone
 from rmqueue.mm.jit import cache_root, python_function
 from rmqueue.mm.mmzone import BATCH, ZONE
 from rmqueue.mm.smp import CPU, NODE, SMP
 
-#: Python's parser fails now and then where two threads of a process use it (3.11).
-_parsing = threading.Lock()
 #: Parameters of a strategy, in order.
 PARAMETERS = ("zone", "order", "start_mt", "flags", "batch", "st")
 #: Parameters of what decides the size of refills.
@@ -111,8 +109,7 @@ def sources(function: Any, seen: set[int]) -> Iterator[Source]:
     if plain.__module__.startswith("rmqueue.mm."):
         return
     try:
-        with _parsing:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(plain))).body[0]
+        tree = parsed(textwrap.dedent(inspect.getsource(plain))).body[0]
     except (OSError, TypeError, SyntaxError, IndexError):
         return
     if isinstance(tree, ast.FunctionDef):
@@ -120,6 +117,12 @@ def sources(function: Any, seen: set[int]) -> Iterator[Source]:
     for name in plain.__code__.co_names:
         if name in plain.__globals__:
             yield from sources(plain.__globals__[name], seen)
+
+
+def parsed(text: str) -> ast.Module:
+    """Return the syntax tree of Python code."""
+    with alone():
+        return ast.parse(text)
 
 
 def endless_recursion(function: Any) -> Iterator[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rmqueue.binding import BoundStrategy
-from rmqueue.diagnosis import sources
+from rmqueue.diagnosis import parsed, sources
 from rmqueue.errors import RmqueueError, StrategyError
 from rmqueue.mm.jit import python_function
 from rmqueue.mm.mmzone import FAULTS, OTHER_PAGES, STOPPED, WRONG_BLOCK
@@ -160,7 +160,7 @@ def helpers_of(function: Callable[..., Any]) -> str:
 def loop_around(path: str, line: int) -> int:
     """Find the line of the innermost loop that holds a line of a file."""
     try:
-        tree = ast.parse(Path(path).read_text(encoding="utf-8"))
+        tree = parsed(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, SyntaxError):
         return line
     loops = [

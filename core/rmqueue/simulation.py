@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rmqueue.binding import wrong_with
+from rmqueue.binding import record_type, wrong_with
 from rmqueue.config import StrategyConfig, ZoneConfig
 from rmqueue.cost import Costs
 from rmqueue.diagnosis import STEP_PARAMETERS, compiler_words, sources
@@ -140,7 +140,8 @@ class Simulation:
     def _state(self, zone: ZoneConfig) -> npt.NDArray[np.void]:
         numbers = self.workload.numbers(self.params, zone)
         fields = [(name, "i8") for name in numbers]
-        state = np.zeros(1, np.dtype([*fields, *self.workload.state], align=True))
+        owner = f"workload {self.workload.name!r}"
+        state = np.zeros(1, record_type(fields, self.workload.state, owner))
         for name, value in numbers.items():
             state[name] = value
         return state

@@ -14,7 +14,8 @@ from tests.meta.sources import core_modules, imports, python_files, shown, tree
 
 #: Modules of rmqueue by floor; `.` is the facade.
 FLOORS = {
-    0: "mm mm.crossing mm.inference mm.jit mm.linking mm.plain mm.profile mm.steps",
+    0: "mm mm.alone mm.crossing mm.inference mm.jit mm.linking mm.plain mm.profile "
+    "mm.steps",
     1: "mm.mmzone mm.queue mm.random mm.run mm.vmstat",
     2: "mm.free_list mm.hold mm.watermark",
     3: "mm.buddy mm.pageblock",

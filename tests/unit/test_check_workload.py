@@ -241,6 +241,10 @@ MISTAKES = {
         "compiles",
         "does not compile: ",
     ),
+    "a state that is no record": (
+        *('(("seen", "4i8"),)', '(("seen", "int99"),)', "numbers"),
+        "line 49: state cannot be a record: data type 'int99' not understood",
+    ),
     "a measure that is none": (
         "    task_cpus=",
         '    measures=lambda s: {"a_us": float("nan")},\n    task_cpus=',

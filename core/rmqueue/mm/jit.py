@@ -17,12 +17,10 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import gc
 import hashlib
 import os
 import platform
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast, overload
@@ -36,6 +34,7 @@ from numba.core.compiler import CompilerBase
 from numba.extending import intrinsic
 
 from rmqueue.mm import linking
+from rmqueue.mm.alone import alone
 from rmqueue.mm.linking import BrickCompiler, ColdCompiler, EntryCompiler
 from rmqueue.mm.plain import plain_view
 
@@ -44,9 +43,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 ENABLED = not config.DISABLE_JIT
 CHECKED = os.environ.get("RMQUEUE_BOUNDSCHECK", "0") == "1"
 OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": CHECKED}
-
-#: numba takes the cache folder from a global: one thread at a time.
-_COMPILING = threading.RLock()
 
 I64 = types.int64
 
@@ -153,7 +149,7 @@ def entry(*signature: Any) -> Callable[[F], F]:
         @functools.wraps(function)
         def call(*args: Any) -> Any:
             if not code:
-                with _COMPILING:
+                with alone():
                     if not code:
                         done = compile_entry(function, signature, code_folder())
                         code.append(done)
@@ -168,26 +164,18 @@ def compile_entry(function: F, signature: tuple[Any, ...], folder: Path) -> F:
     """Compile an entry point now, or take it from a cache folder."""
     if not ENABLED:
         return function
-    with _COMPILING:
-        return _compile_into(function, signature, folder)
-
-
-def _compile_into(function: F, signature: tuple[Any, ...], folder: Path) -> F:
-    saved, config.CACHE_DIR = config.CACHE_DIR, str(folder)
-    collecting = gc.isenabled()
-    gc.disable()  # numba makes much and frees little: 5 % of a cold start
-    try:
-        done = numba.njit(
-            signature[0](*signature[1:]),
-            cache=True,
-            pipeline_class=EntryCompiler,
-            **OPTIONS,
-        )
-        return cast("F", done(function))
-    finally:
-        config.CACHE_DIR = saved
-        if collecting:
-            gc.enable()
+    with alone():
+        saved, config.CACHE_DIR = config.CACHE_DIR, str(folder)
+        try:
+            done = numba.njit(
+                signature[0](*signature[1:]),
+                cache=True,
+                pipeline_class=EntryCompiler,
+                **OPTIONS,
+            )
+            return cast("F", done(function))
+        finally:
+            config.CACHE_DIR = saved
 
 
 def record(dtype: np.dtype[Any]) -> Any:
