@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rmqueue.plugin_option import PluginFiles, load_plugin_files
+from rmqueue.options import PluginFiles, load_plugin_files
 
 
 def bench(

@@ -70,6 +70,11 @@ class BoundStrategy:
         kernel: str,
         registry: Registry | None = None,
     ) -> None:
+        if registry is not None and not isinstance(registry, Registry):
+            raise UsageError(
+                f"registry: a Registry is needed, found {registry!r}: parameters of a "
+                "strategy are given as StrategyConfig(name=..., params=...)"
+            )
         values: Any = {}
         if isinstance(strategy, StrategyConfig):
             values, strategy = strategy.params, strategy.name

@@ -25,7 +25,7 @@ from rmqueue.errors import RmqueueError, UsageError
 from rmqueue.history_command import history
 from rmqueue.interrupt import INTERRUPTED, leave_at_once
 from rmqueue.new_command import new
-from rmqueue.plugin_option import PluginFiles, load_plugin_files
+from rmqueue.options import Kernel, PluginFiles, Quiet, load_plugin_files
 from rmqueue.record_command import record
 from rmqueue.study.report_command import report as report_study
 from rmqueue.study.results_command import results
@@ -84,13 +84,7 @@ def compare(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed instead of the experiment's.")
     ] = None,
-    kernel: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PROFILE",
-            help="Kernel profile of all strategies, instead of each one's own.",
-        ),
-    ] = None,
+    kernel: Kernel = None,
     recording: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Recording instead of the experiment's."),
@@ -126,9 +120,7 @@ def compare(
         str | None,
         typer.Option(metavar="FOLDER", help="Say what differs from a kept study."),
     ] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Show no progress.")
-    ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Replay the same requests on several strategies, and compare them.
 
@@ -186,9 +178,7 @@ def validate(
     json: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write JSON; - is stdout.")
     ] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Show no progress.")
-    ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Follow recordings page by page: whether the model chooses as the kernel did."""
     from rmqueue.validate import Wanted, run

@@ -28,6 +28,7 @@ from rmqueue.experiment_file import (
 from rmqueue.experiment_source import another_recording, experiment_path
 from rmqueue.outcomes import largest, total
 from rmqueue.registry import Registry, default_registry
+from rmqueue.request import whole
 from rmqueue.results import Comparison, Row
 from rmqueue.runs import (
     Measured,
@@ -146,7 +147,16 @@ class Experiment:
             Where names are looked up.
         further : tuple of str
             Names of strategies to compare too, if the experiment's own are.
+
+        Raises
+        ------
+        ConfigError
+            The file is wrong; the message names it and the field.
+        UsageError
+            There is no such experiment, strategy or kernel, or the seed is negative.
         """
+        if seed is not None and whole("seed", seed) < 0:
+            raise UsageError(f"seed: a number from 0 is needed, found {seed}")
         registry = registry or default_registry()
         path = experiment_path(name_or_path, registry)
         config = load_experiment(path)

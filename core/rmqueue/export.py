@@ -148,13 +148,7 @@ def fields_of(
     for counter, count in outcome.counters.items():
         yield f"work_{counter}", count
     yield from hold_fields(outcome)
-    for order, value in outcome.unusable.items():
-        yield f"unusable_order_{order}", value
-    for order, value in outcome.fragmentation.items():
-        yield f"fragmentation_order_{order}", value
-    yield "pageblocks", outcome.pageblocks
-    yield "mixed_pageblocks", outcome.mixed_pageblocks
-    yield "impossible_ops", sum(outcome.misuse.values())
+    yield from fragmentation_fields(outcome)
     yield "rmqueue_version", comparison.provenance.get("rmqueue", "")
 
 
@@ -164,6 +158,17 @@ def hold_fields(outcome: Outcome) -> Iterator[tuple[str, int]]:
     yield "hold_total_ps", outcome.holds.total_ps
     yield "hold_worst_ps", outcome.holds.worst_ps
     yield "hold_p99_ps", outcome.holds.p99_ps
+
+
+def fragmentation_fields(outcome: Outcome) -> Iterator[tuple[str, int]]:
+    """Names and values of indices, pageblocks, and what was impossible."""
+    for order, value in outcome.unusable.items():
+        yield f"unusable_order_{order}", value
+    for order, value in outcome.fragmentation.items():
+        yield f"fragmentation_order_{order}", value
+    yield "pageblocks", outcome.pageblocks
+    yield "mixed_pageblocks", outcome.mixed_pageblocks
+    yield "impossible_ops", sum(outcome.misuse.values())
 
 
 def pair_fields(

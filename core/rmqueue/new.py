@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, version
 from importlib.resources import files
@@ -202,7 +203,8 @@ def next_steps(what: str, name: str, folder: Path) -> str:
     lines += [f"  {path}" for path in contents(what, name)]
     lines += [
         "next:",
-        f"  pip install -e {folder}",
+        f"  pip install -e {shlex.quote(f'{folder}[test]')}",
         f"  rmqueue check {name}",
+        f"  pytest {shlex.quote(str(folder))}",
     ]
     return "\n".join(lines) + "\n"

@@ -64,15 +64,17 @@ def completed(
     UsageError
         It does not exist, has no such parameters, or cannot run on its kernel.
     """
-    entry, where = config.strategies[index], f"strategies[{index}]"
+    entry, where = config.strategies[index], f"strategies[{index}]."
+    if entry.heading.startswith(f"{entry.name}:"):  # see `changed`
+        source, where = f"--strategies {entry.heading}", ""
     strategy = registry.strategy(entry.name)
     check_parameters(strategy)
-    params = validated(strategy.parameters, entry.params, source, f"{where}.params")
+    params = validated(strategy.parameters, entry.params, source, f"{where}params")
     kernel = entry.kernel or config.fixed_kernel or native_kernel(strategy)
     try:
         check_pair(strategy, kernel)
     except UsageError as error:
-        raise UsageError(f"{source}: {where}.kernel: {error}") from None
+        raise UsageError(f"{source}: {where}kernel: {error}") from None
     update = {"params": params.model_dump(), "kernel": kernel}
     return entry.model_copy(update=update)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rmqueue.interrupt import leave_at_once
-from rmqueue.plugin_option import PluginFiles, load_plugin_files
+from rmqueue.options import PluginFiles, QuarterRuns, load_plugin_files
 
 
 def watch(
@@ -17,9 +17,7 @@ def watch(
     samples: Annotated[
         int, typer.Option(min=1, max=10_000, help="Looks at each zone of a run.")
     ] = 200,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Do a quarter of each run, with one seed.")
-    ] = False,
+    quick: QuarterRuns = False,
     plugin: PluginFiles = None,
 ) -> None:
     """Watch the zones while an experiment runs; nothing is kept.

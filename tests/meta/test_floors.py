@@ -29,7 +29,7 @@ FLOORS = {
     "trace.compaction trace.events trace.records types",
     10: "diagnosis hookspecs output plugin_file record_settings record_wakeups "
     "trace.score trace.takes tracefs validation",
-    11: "loader plugin_option record_drain record_scan record_script registry "
+    11: "loader options record_drain record_scan record_script registry "
     "trace.columns trace.lookahead trace.merge trace.survey",
     12: "config cost experiment_file measures metrics ops record_about "
     "record_child request runner storage trace.requests trace_source",

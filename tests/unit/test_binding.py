@@ -36,6 +36,12 @@ class Parameters(BaseModel):
     colour: Colour = Field(default=Colour.RED, description="Colour [number].")
 
 
+def test_parameters_are_no_registry() -> None:
+    wrong: Any = {"pages": 4}
+    with pytest.raises(UsageError, match=r"registry: .* found \{'pages': 4\}: param"):
+        Zone(ZoneConfig(pages=64), "chunked-refill", wrong)
+
+
 COUNTING = """
 st.calls += 1
 if st.calls > st.limit:

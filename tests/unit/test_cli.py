@@ -165,7 +165,7 @@ def test_parameters_of_strategies(rmqueue: Command, tmp_path: Path) -> None:
     assert [row["label"] for row in json.loads(done.out)["rows"]] == [*names]
     for text, words in (
         (f"{name}:pagse=4", "did you mean 'pages'"),
-        (f"{name}:pages=four", "should be a valid integer"),
+        (f"{name}:pages=four", f"--strategies {name}:pages=four: params.pages: should"),
         (f"{name}:pages=0", "(found '0')"),
         (f"{name}:pages", "is not NAME:param=value"),
         (f"{name}:pages=1:pages=2", "with each parameter once"),

@@ -162,6 +162,12 @@ def test_mistakes_show_before_anything_runs(case: str) -> None:
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("seed", [-1, 1.5, "1"])
+def test_a_seed_is_a_number_from_0(tmp_path: Path, seed: Any) -> None:
+    with pytest.raises(UsageError, match=f"seed: .* needed, found {seed!r}"):
+        Experiment.load(small_file(tmp_path), seed=seed)
+
+
 def test_a_strategy_runs_on_its_own_kernel_unless_told() -> None:
     def nothing() -> int:
         return -1

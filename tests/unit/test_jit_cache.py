@@ -57,6 +57,18 @@ def test_a_warm_start_compiles_nothing(warm: tuple[Path, str]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+def test_what_was_cut_short_is_compiled_again(
+    warm: tuple[Path, str], tmp_path: Path, suffix: str
+) -> None:
+    shutil.copytree(warm[0], tmp_path / "cache")
+    for path in (tmp_path / "cache").rglob(f"*{suffix}"):
+        os.truncate(path, path.stat().st_size // 2)
+    for _ in range(2):
+        assert run(REPLAY, "remembered-fallback", cache=tmp_path / "cache") == warm[1]
+
+
+@pytest.mark.slow
 def test_an_edit_of_any_file_of_mm_is_seen(
     warm: tuple[Path, str], tmp_path: Path
 ) -> None:

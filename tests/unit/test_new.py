@@ -41,6 +41,7 @@ def test_everything_is_there(written: dict[str, Path], what: str) -> None:
     said = next_steps(what, f"a-{what}", folder)
     assert all(f"  {name}\n" in said for name in files)
     assert f"  rmqueue check a-{what}\n" in said
+    assert f"  pip install -e '{folder}[test]'\n" in said
 
 
 @pytest.mark.parametrize("what", KINDS)

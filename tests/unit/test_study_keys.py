@@ -86,7 +86,7 @@ def keys_elsewhere(path: Path, folder: Path, plugin: Path) -> list[str]:
     study, own = (Path(shutil.copy(one, folder)) for one in (path, plugin))
     program = (
         "import sys, rmqueue; from pathlib import Path\n"
-        "from rmqueue.plugin_option import load_plugin_files\n"
+        "from rmqueue.options import load_plugin_files\n"
         "from rmqueue.study.file import variants\n"
         "from rmqueue.study.task import tasks_of\n"
         "assert rmqueue.__file__.startswith(sys.argv[3])\n"

@@ -339,6 +339,8 @@ def test_one_command_runs_and_reports(
     assert "0 of 4 runs done, 4 were there" in capsys.readouterr().out
     report.report(replace(wanted, study="small.study"))
     assert "out.html: 4 runs" in capsys.readouterr().out
+    with pytest.raises(UsageError, match=r"--quick: small\.study is a kept study"):
+        report.report(replace(wanted, study="small.study", quick=True))
 
 
 def test_what_did_not_fail_is_reported(

@@ -19,6 +19,7 @@ import ctypes
 import functools
 import hashlib
 import os
+import pickle
 import platform
 import sys
 from collections.abc import Callable
@@ -43,6 +44,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 ENABLED = not config.DISABLE_JIT
 CHECKED = os.environ.get("RMQUEUE_BOUNDSCHECK", "0") == "1"
 OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": CHECKED}
+
+#: What reading compiled code raises that a full disk or a loss of power cut short.
+CUT_SHORT = (pickle.UnpicklingError, EOFError)
 
 I64 = types.int64
 
@@ -173,7 +177,12 @@ def compile_entry(function: F, signature: tuple[Any, ...], folder: Path) -> F:
                 pipeline_class=EntryCompiler,
                 **OPTIONS,
             )
-            return cast("F", done(function))
+            try:
+                return cast("F", done(function))
+            except CUT_SHORT:
+                for index in folder.rglob("*.nbi"):
+                    index.unlink(missing_ok=True)
+                return cast("F", done(function))
         finally:
             config.CACHE_DIR = saved
 

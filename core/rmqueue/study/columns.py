@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from rmqueue.export import hold_fields, pair_fields
+from rmqueue.export import fragmentation_fields, hold_fields, pair_fields
 from rmqueue.figures import FALLBACKS
 from rmqueue.mm.vmstat import ALL_COUNTERS
 from rmqueue.results import Holds, Matrix, Outcome, Row
@@ -106,13 +106,7 @@ def figures(outcome: Outcome) -> Iterator[tuple[str, Any]]:
     for counter in ALL_COUNTERS:
         yield f"work_{counter}", outcome.counters.get(counter, 0)
     yield from hold_fields(outcome)
-    for order, value in outcome.unusable.items():
-        yield f"unusable_order_{order}", value
-    for order, value in outcome.fragmentation.items():
-        yield f"fragmentation_order_{order}", value
-    yield "pageblocks", outcome.pageblocks
-    yield "mixed_pageblocks", outcome.mixed_pageblocks
-    yield "impossible_ops", sum(outcome.misuse.values())
+    yield from fragmentation_fields(outcome)
     for name, measured in outcome.measures.items():
         yield f"measure_{name}", float(measured)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rmqueue.plugin_option import PluginFiles, load_plugin_files
+from rmqueue.options import Jobs, PluginFiles, QuarterRuns, Quiet, load_plugin_files
 
 
 def report(
@@ -24,17 +24,10 @@ def report(
         Path | None,
         typer.Option(metavar="DIR", help="Write the figures as PNG files, too."),
     ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", "-j", min=1, help="Runs at once; one a CPU by default."),
-    ] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Do a quarter of each run, with one seed.")
-    ] = False,
+    jobs: Jobs = None,
+    quick: QuarterRuns = False,
     plugin: PluginFiles = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Show no progress.")
-    ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write a report of a study: one HTML file that needs no network.
 

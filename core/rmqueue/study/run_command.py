@@ -9,7 +9,14 @@ from typing import Annotated
 import typer
 
 from rmqueue.interrupt import INTERRUPTED, leave_at_once
-from rmqueue.plugin_option import PluginFiles, load_plugin_files
+from rmqueue.options import (
+    Jobs,
+    Kernel,
+    PluginFiles,
+    QuarterRuns,
+    Quiet,
+    load_plugin_files,
+)
 
 #: Said after Ctrl-C, or SIGTERM.
 STOPPED = "interrupted: what is done is kept, --resume goes on"
@@ -34,17 +41,8 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="Run only what is missing in the folder.")
     ] = False,
-    kernel: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PROFILE",
-            help="Kernel profile of all strategies, instead of each one's own.",
-        ),
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", "-j", min=1, help="Runs at once; one a CPU by default."),
-    ] = None,
+    kernel: Kernel = None,
+    jobs: Jobs = None,
     memory: Annotated[
         float | None,
         typer.Option(
@@ -58,13 +56,9 @@ def run(
             help="Run on a Dask cluster: tcp://HOST:PORT, or local:N to start one.",
         ),
     ] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Do a quarter of each run, with one seed.")
-    ] = False,
+    quick: QuarterRuns = False,
     plugin: PluginFiles = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Show no progress.")
-    ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run a study: every strategy, seed and value of what it varies.
 

@@ -67,6 +67,11 @@ def report(wanted: Wanted) -> None:
     root, failure = root_of(wanted.study), None
     if isinstance(root, Path) and not Place(root).has_manifest():
         root, failure = run_it(wanted)
+    elif wanted.quick:
+        raise UsageError(
+            f"--quick: {wanted.study} is a kept study, which is reported as it is: "
+            "leave it out, or name what rmqueue run takes"
+        )
     study = read_study(root)
     if study.runs or failure is None:
         page = page_of(study, command_of(study, wanted))

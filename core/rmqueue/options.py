@@ -1,4 +1,4 @@
-"""The option ``--plugin``, which several commands have."""
+"""Options that several commands have."""
 
 from __future__ import annotations
 
@@ -7,6 +7,23 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+Jobs: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--jobs", "-j", min=1, help="Runs at once; one a CPU by default."),
+]
+Kernel: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PROFILE",
+        help="Kernel profile of all strategies, instead of each one's own.",
+    ),
+]
+QuarterRuns: TypeAlias = Annotated[
+    bool, typer.Option("--quick", help="Do a quarter of each run, with one seed.")
+]
+Quiet: TypeAlias = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Show no progress.")
+]
 PluginFiles: TypeAlias = Annotated[
     list[Path] | None,
     typer.Option(
