@@ -16,3 +16,13 @@ def in_session(session: int) -> list[int]:
         if int(fields[3]) == session and fields[0] not in "ZX":
             found.append(int(path.parent.name))
     return found
+
+
+def ignored(pid: int) -> int:
+    """Signals that a process ignores, one bit each."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return next(
+        int(line.split()[1], 16)
+        for line in text.splitlines()
+        if line.startswith("SigIgn:")
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from rmqueue.mm.jit import ENABLED
 from rmqueue.study.dataset import Place
 from rmqueue.study.run_command import STOPPED
 from rmqueue.study.study import read_study
-from tests.unit.processes import in_session
+from tests.unit.processes import ignored, in_session
 from tests.unit.test_study import SWEEP
 from tests.unit.test_study_design import BASE, study
 
@@ -70,6 +71,7 @@ def test_sigterm_ends_it_in_words(tmp_path: Path, jobs: int) -> None:
         while not Place(tmp_path / "kept").files():
             assert running.poll() is None
             time.sleep(0.01)
+        assert ignored(running.pid) & 1 << (signal.SIGPIPE - 1)
         running.terminate()
         _, said = running.communicate(timeout=20)
     finally:

@@ -12,6 +12,7 @@ from typing import Any
 
 from rmqueue.errors import RmqueueError, UsageError
 from rmqueue.experiment_source import experiment_path
+from rmqueue.interrupt import outliving_children
 from rmqueue.registry import default_registry
 from rmqueue.study.dataset import Place
 from rmqueue.study.file import variants
@@ -96,7 +97,7 @@ def run(wanted: Wanted) -> None:
     def note(failed: dict[str, str]) -> None:
         place.write_manifest(manifest_of(path.stem, str(path), tasks, failed))
 
-    with progress(wanted.quiet, missing) as shown:
+    with outliving_children(), progress(wanted.quiet, missing) as shown:
         run_missing(wanted, missing, folder, limits, shown.tell, lambda: note({}))
     failed = failures(shown.dones)
     note(failed)
