@@ -126,7 +126,7 @@ def test_ctrl_c_ends_a_strategy_that_never_comes_back(tmp_path: Path) -> None:
         time.sleep(15)  # compiled by then, and never back
         assert running.poll() is None
         running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=10)
+        out, err = running.communicate(timeout=60)
     finally:
         running.kill()
         running.communicate()

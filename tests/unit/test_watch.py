@@ -184,8 +184,8 @@ def test_ctrl_c_in_a_terminal(tmp_path: Path) -> None:
         assert "pageblocks:" in read_until(ours, "pageblocks:", seen)
         command.send_signal(signal.SIGINT)
         begun = time.monotonic()
-        assert command.wait(timeout=20) == 130
-        assert time.monotonic() - begun < 5
+        assert command.wait(timeout=60) == 130
+        assert time.monotonic() - begun < 15
         rest = read_until(ours, "rmqueue: interrupted")
         assert "\x1b[?25h" in rest  # the cursor is there again
     finally:
