@@ -343,5 +343,6 @@ def compiler_words(error: Exception, function: Callable[..., Any]) -> str:
         complaint += " " + said[1].removeprefix(">>> ")
     wrong = re.search(r"<intrinsic whole>.* signature: whole\((.*)\)$", complaint)
     if wrong:
-        complaint = f"returns {wrong[1]}: return a page, or -1 if there is none"
+        advice = "return a page, or -1 if there is none; from a refill, a whole number"
+        complaint = f"returns {wrong[1]}: {advice}"
     return f"{path}, line {number}: {complaint}"

@@ -14,7 +14,15 @@ from rmqueue.binding import BoundStrategy
 from rmqueue.diagnosis import parsed, sources
 from rmqueue.errors import RmqueueError, StrategyError
 from rmqueue.mm.jit import python_function
-from rmqueue.mm.mmzone import FAULTS, OTHER_PAGES, STOPPED, WRONG_BLOCK
+from rmqueue.mm.mmzone import (
+    FAULTS,
+    MIGRATETYPES,
+    OTHER_PAGES,
+    REFILL_TOOK,
+    STOPPED,
+    WRONG_BLOCK,
+    WRONG_LIST,
+)
 from rmqueue.mm.steps import EndlessLoopError
 from rmqueue.storage import ZoneStorage
 
@@ -91,8 +99,15 @@ def refuse_fault(bound: BoundStrategy, *storages: ZoneStorage) -> None:
 def details(zone: Any) -> str:
     """Say which page a fault is about, and what to do."""
     fault, order, pfn = (int(zone[f]) for f in ("fault", "fault_order", "fault_pfn"))
-    if fault == STOPPED:
+    if fault in (STOPPED, REFILL_TOOK):
         return ""
+    if fault == WRONG_LIST:
+        types = MIGRATETYPES[: zone["nr_types"]]
+        return (
+            f": order {order}, migratetype {pfn}: the zone has orders 0 to "
+            f"{zone['max_order']} and migratetypes 0 to {len(types) - 1}, "
+            f"{', '.join(types)}"
+        )
     place = f"pfn {pfn + int(zone['base'])}"
     if fault == WRONG_BLOCK:
         return (

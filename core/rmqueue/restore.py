@@ -37,7 +37,7 @@ def open_state(state: ZoneState, kernel: str) -> tuple[ZoneConfig, ZoneStorage]:
     marks["promo"] = 2 * marks["high"] - marks["low"]
     for mark, pages in marks.items():
         zone[f"wmark_{mark}"] = pages
-    zone["managed"], zone["boost"] = state.managed, state.boost
+    zone["managed"] = state.managed
     zone["nr_reserved_highatomic"] = state.nr_reserved_high
     types = np.ascontiguousarray(state.pageblock_types, np.uint8)
     blocks = listed_blocks(state, base)
@@ -50,6 +50,7 @@ def open_state(state: ZoneState, kernel: str) -> tuple[ZoneConfig, ZoneStorage]:
     for name, rows in (("blocks", blocks), ("used", used), ("lru", lru)):
         recorded[name], recorded[f"nr_{name}"] = rows.ctypes.data, len(rows)
     wrong = restore(storage.address, recorded.ctypes.data)
+    zone["boost"] = state.boost  # 0 while per-CPU lists are sized, as at boot
     if wrong:
         kind, rows = ("free", blocks) if wrong > 0 else ("used", used)
         pfn, order = rows[abs(wrong) - 1, :2] + np.array([base, 0])

@@ -40,7 +40,7 @@ STRATEGY = Strategy(
     parameters=ChunkParameters,
     refill=refill,
     kernel="7.3",
-    references=("Linux: the batches of free_unref_page() since 6.16, for refills",),
+    references=("Linux: the batches of free_unref_page() since 6.19, for refills",),
 )
 
 

@@ -96,9 +96,11 @@ each pageblock whose pages it goes through.
 
 ## Mistakes
 
-Bricks trust their arguments, as the kernel does: `order` and `mt` must exist, and a
-page be in the zone. `try_to_claim_block` and `steal_block` refuse what is no free
-block; others read or write whatever is there. With `RMQUEUE_BOUNDSCHECK=1` every access
+The bricks that search and take (those of `rmqueue.mm.fallback`, `rmqueue_smallest`,
+`page_del_and_expand`) refuse an order or a migratetype that the zone does not have, and
+what is no free block of that order: the zone stops, and the message says what it was.
+The others trust their arguments, as the kernel does, and read or write whatever is
+there. With `RMQUEUE_BOUNDSCHECK=1` every access
 to a page's state is checked, and the first page outside the arrays of the zone is an
 error that names the strategy: `RMQUEUE_BOUNDSCHECK=1 rmqueue check my-idea`.
 

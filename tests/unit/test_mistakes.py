@@ -195,6 +195,38 @@ RUNNING = {
         f"{FALLBACK}    return steal_block(zone, 1 << 45, 0, order, start_mt, 1)\n",
         "gave a brick a block that is not free, or not of that order: pfn 35184372088",
     ),
+    "an order that does not exist": (
+        "return rmqueue_claim(zone, order - 1, start_mt, flags)",
+        "gave a brick an order or a migratetype that does not exist: order -1, "
+        "migratetype 0: the zone has orders 0 to 10 and migratetypes 0 to 3, unmovable",
+    ),
+    "an order that does not exist, of a steal": (
+        "return rmqueue_steal(zone, order - 1, start_mt)",
+        "gave a brick an order or a migratetype that does not exist: order -1, ",
+    ),
+    "a migratetype that does not exist": (
+        "from rmqueue.mm.fallback import find_suitable_fallback, steal_block\n"
+        "from rmqueue.mm.fallback import first_block\n\n"
+        f"{FALLBACK}    mt = find_suitable_fallback(zone, 0, start_mt, False)\n"
+        "    pfn = first_block(zone, 0, mt)\n"
+        "    return steal_block(zone, pfn, 0, order, 7, mt)\n",
+        "gave a brick an order or a migratetype that does not exist: order 0, "
+        "migratetype 7: ",
+    ),
+    "a list that does not exist": (
+        "from rmqueue.mm.buddy import rmqueue_smallest\n\n"
+        f"{FALLBACK}    return rmqueue_smallest(zone, 99, 1)\n",
+        "gave a brick an order or a migratetype that does not exist: order 99, ",
+    ),
+    "a page taken off that is not free": (
+        "from rmqueue.mm.buddy import page_del_and_expand\n\n"
+        f"{FALLBACK}    page_del_and_expand(zone, 0, order, 3, 0)\n    return 0\n",
+        "gave a brick a block that is not free, or not of that order: pfn 0, order 3",
+    ),
+    "another page than it took": (
+        "pfn = rmqueue_steal(zone, order, start_mt)\nreturn pfn ^ 64",
+        "returned a page that is still free or in use elsewhere: it returned pfn 65",
+    ),
     "a page that it took and forgot": (
         "rmqueue_steal(zone, order, start_mt)\nreturn -1",
         "it returned -1 for order 0, and took 1 pages instead of 0",

@@ -11,7 +11,7 @@ import pytest
 from pydantic import create_model
 
 from rmqueue.config import StrategyConfig, ZoneConfig
-from rmqueue.errors import PluginError
+from rmqueue.errors import PluginError, StrategyError
 from rmqueue.ops import PCP_ALLOC
 from rmqueue.types import Strategy
 from rmqueue.zone import Zone
@@ -182,6 +182,16 @@ def test_mistakes_in_it_are_named(tmp_path: Path, refilling: Make, case: str) ->
     assert message.startswith(f"strategy 'mine': {tmp_path}")
     assert words in message
     assert caught.value.exit_status == 3
+
+
+def test_it_may_take_nothing(tmp_path: Path, refilling: Make) -> None:
+    text = (
+        "@jit\ndef refill(zone, cpu, order, start_mt, wanted, st):\n"
+        "    rmqueue_steal(zone, order, start_mt)\n    return wanted\n"
+    )
+    zone = zone_with(replace(refilling(), refill=module_of(tmp_path, text).refill))
+    with pytest.raises(StrategyError, match="where it only says how many to take"):
+        zone.alloc(0, "unmovable", cpu=0)
 
 
 @pytest.mark.parametrize("name", ["capped-claim", "capped-steal"])

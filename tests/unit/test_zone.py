@@ -6,6 +6,7 @@ import gc
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -260,6 +261,11 @@ def test_a_state_reopens_as_it_was() -> None:
     again.replay([(FREE, 0, slot, 0) for slot in range(len(left))])
     assert again.nr_free == zone.nr_free + len(left)
     again.check()
+    calm, boosted = (
+        Zone.from_state(replace(state, boost=boost), "none") for boost in (0, 512)
+    )
+    assert boosted.watermarks["boost"] == 512
+    assert boosted.pcp(0) == calm.pcp(0)  # which a boost has no say in
 
 
 BIG = """

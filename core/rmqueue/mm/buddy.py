@@ -20,6 +20,8 @@ from rmqueue.mm.mmzone import (
     ONE_PAGE,
     PAGE_FREE,
     RECLAIMABLE,
+    WRONG_BLOCK,
+    WRONG_LIST,
     add_to_word,
     free_list,
     link,
@@ -76,6 +78,36 @@ def expand(zone: Any, pfn: int, low: int, high: int, mt: int) -> None:
 
 
 @jit
+def has_list(zone: Any, order: int, mt: int) -> bool:
+    """Whether a zone has lists of an order and a migratetype; notes the fault if not.
+
+    A brick that goes by another one would read and write memory that is not ours.
+    """
+    if 0 <= order <= zone.max_order and 0 <= mt < zone.nr_types:
+        return True
+    if zone.fault == 0:
+        zone.fault, zone.fault_pfn, zone.fault_order = WRONG_LIST, mt, order
+    return False
+
+
+@jit
+def can_split(zone: Any, pfn: int, low: int, high: int, mt: int) -> bool:
+    """Whether a free block begins at a page, and is as large as what is to be kept.
+
+    Notes the fault if not: a brick that takes another block off the lists would damage
+    memory far from it.
+    """
+    if not has_list(zone, low, mt):
+        return False
+    exists = low <= high <= zone.max_order and zone.start <= pfn < zone.end
+    if exists and page_state(zone, pfn) == PAGE_FREE | high:
+        return True
+    if zone.fault == 0:
+        zone.fault, zone.fault_pfn, zone.fault_order = WRONG_BLOCK, pfn, high
+    return False
+
+
+@jit
 def page_del_and_expand(zone: Any, pfn: int, low: int, high: int, mt: int) -> None:
     """Take a free block off its list and keep ``2**low`` of its pages.
 
@@ -83,11 +115,19 @@ def page_del_and_expand(zone: Any, pfn: int, low: int, high: int, mt: int) -> No
     that the rest goes to; the count of free pages goes down by what is kept, unless
     the kernel profile counts after the batch.
     """
+    if can_split(zone, pfn, low, high, mt):
+        take_block(zone, pfn, low, high, mt)
+
+
+@jit
+def take_block(zone: Any, pfn: int, low: int, high: int, mt: int) -> None:
+    """`page_del_and_expand` of a block that is known to be free."""
     del_page_from_free_list(zone, pfn, high)
     if high > low:
         expand(zone, pfn, low, high, mt)
     if zone.late_accounting == 0:
         account_freepages(zone, -(1 << low), mt)
+    zone.taken_pfn, zone.taken_order = pfn, low
 
 
 @jit(cold=True)
@@ -112,7 +152,11 @@ def rmqueue_smallest(zone: Any, order: int, mt: int) -> int:
     -----
     Mirrors ``__rmqueue_smallest()``, mm/page_alloc.c.
     """
-    return take_smallest(zone, order, mt)
+    if not has_list(zone, order, mt):
+        return -1
+    pfn = take_smallest(zone, order, mt)
+    zone.taken_pfn, zone.taken_order = pfn, order
+    return pfn
 
 
 @jit(forceinline=True)

@@ -171,11 +171,10 @@ def watermarks_ordered(zone: Any, breach: Any) -> bool:
     for lower, upper in (
         (zone.wmark_min, zone.wmark_low),
         (zone.wmark_low, zone.wmark_high),
-        (0, zone.boost),
     ):
         if not holds(breach, -1, -1, min(lower, upper), lower):
             return False
-    return True
+    return holds(breach, -1, -1, max(zone.boost, 0), zone.boost)
 
 
 @jit

@@ -35,7 +35,7 @@ address_of = _make_address_of()
 def plain_whole(value: Any) -> int:
     """Take a whole number as it is, from Python."""
     if not isinstance(value, (int, np.integer)):
-        raise TypeError(f"returned {value!r}: return a page, or -1")
+        raise TypeError(f"returned {value!r}: return a page, or -1, a whole number")
     return int(value)
 
 

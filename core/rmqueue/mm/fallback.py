@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rmqueue.mm.buddy import page_del_and_expand, rmqueue_smallest
+from rmqueue.mm.buddy import can_split, has_list, rmqueue_smallest, take_block
 from rmqueue.mm.free_list import list_first
 from rmqueue.mm.jit import jit, load_i64, store_i64
 from rmqueue.mm.mmzone import (
@@ -21,11 +21,9 @@ from rmqueue.mm.mmzone import (
     CMA,
     HIGHATOMIC,
     MOVABLE,
-    PAGE_FREE,
-    WRONG_BLOCK,
+    RECLAIMABLE,
     ZONE_BOOSTED_WATERMARK,
     free_list,
-    page_state,
     pageblock_type,
     pageblock_word,
 )
@@ -105,6 +103,8 @@ def find_suitable_fallback(
     Mirrors ``find_suitable_fallback()``, mm/page_alloc.c, Linux 6.16.
     """
     zone.cnt[AREA] += 1
+    if start_mt > RECLAIMABLE or not has_list(zone, order, start_mt):
+        return NO_FALLBACK
     if claimable and not should_try_claim_block(zone, order, start_mt):
         return NOT_CLAIMABLE
     if zone.nr_area[order] == 0:
@@ -121,6 +121,8 @@ def find_suitable_fallback(
 def first_block(zone: Any, order: int, mt: int) -> int:
     """Return the block at the head of a list that is known not to be empty."""
     zone.cnt[HEAD] += 1
+    if not has_list(zone, order, mt):
+        return -1
     return list_first(zone, free_list(zone, order, mt))
 
 
@@ -201,20 +203,6 @@ def worth_claiming(zone: Any, pfn: int, start_mt: int, block_mt: int) -> bool:
 
 
 @jit
-def is_free_block(zone: Any, pfn: int, high: int) -> bool:
-    """Whether a free block of an order begins at a page; notes the fault if not.
-
-    A brick that takes another block off the lists would damage memory far from it.
-    """
-    inside = zone.start <= pfn and pfn + (1 << high) <= zone.end
-    if inside and page_state(zone, pfn) == PAGE_FREE | high:
-        return True
-    if zone.fault == 0:
-        zone.fault, zone.fault_pfn, zone.fault_order = WRONG_BLOCK, pfn, high
-    return False
-
-
-@jit
 def try_to_claim_block(
     zone: Any, pfn: int, high: int, order: int, start_mt: int, block_mt: int, flags: int
 ) -> int:
@@ -244,10 +232,12 @@ def try_to_claim_block(
     Mirrors ``try_to_claim_block()``, mm/page_alloc.c, Linux 6.15.
     """
     zone.cnt[CLAIM_TRY] += 1
-    if block_mt == HIGHATOMIC or not is_free_block(zone, pfn, high):
+    if block_mt == HIGHATOMIC or not can_split(zone, pfn, order, high, start_mt):
+        return -1
+    if not has_list(zone, order, block_mt):
         return -1
     if high >= zone.pageblock_order:
-        page_del_and_expand(zone, pfn, order, high, start_mt)
+        take_block(zone, pfn, order, high, start_mt)
         change_pageblock_range(zone, pfn, high, start_mt)
         zone.cnt[CLAIM_WHOLE] += 1
         zone.claims[start_mt, block_mt] += 1
@@ -288,9 +278,11 @@ def steal_block(
     int64
         `pfn`, or -1: no such block is free.
     """
-    if not is_free_block(zone, pfn, high):
+    if not can_split(zone, pfn, order, high, rest_mt):
         return -1
-    page_del_and_expand(zone, pfn, order, high, rest_mt)
+    if not has_list(zone, order, start_mt):
+        return -1
+    take_block(zone, pfn, order, high, rest_mt)
     zone.cnt[STEAL] += 1
     zone.steals[start_mt, rest_mt] += 1
     zone.fallback_orders[order, high] += 1

@@ -89,9 +89,11 @@ FAULTS = (
     "took other pages off the free lists than those of the block that it returned",
     "stopped in the middle of a request",
     "gave a brick a block that is not free, or not of that order",
+    "gave a brick an order or a migratetype that does not exist",
+    "took pages off the free lists where it only says how many to take",
 )
 #: The faults that are not of the page that was returned.
-OTHER_PAGES, STOPPED, WRONG_BLOCK = 4, 5, 6
+OTHER_PAGES, STOPPED, WRONG_BLOCK, WRONG_LIST, REFILL_TOOK = 4, 5, 6, 7, 8
 
 _i8 = "i8"
 #: A CPU's lists: 64 bytes, one line of the cache.  With `pcp_fixed_high`, free_count is
@@ -158,6 +160,10 @@ ZONE = np.dtype(
         ("pollute", _i8, (NR_TYPES, NR_TYPES)),
         # claims and steals by order asked for and order found
         ("fallback_orders", _i8, (NR_ORDERS, NR_ORDERS)),
+        # the block that a brick took off the free lists last; not before these, whose
+        # place in their lines of the cache the hot path depends on
+        ("taken_pfn", _i8),
+        ("taken_order", _i8),
     ],
     align=True,
 )

@@ -65,6 +65,9 @@ def taken_page_fault(zone: Any, pfn: int, order: int) -> int:
         return 1
     if page_state(zone, pfn) != 0:
         return 2
+    last = zone.taken_pfn + (1 << zone.taken_order) - (1 << order)
+    if zone.taken_pfn >= 0 and not zone.taken_pfn <= pfn <= last:
+        return 2
     return 3 if pfn & ((1 << order) - 1) else 0
 
 
@@ -85,6 +88,7 @@ def rmqueue_fallback(
     batch = batch_at(batch_address(zone))
     state = zone.strategy_state
     zone.rare_work = 1
+    zone.taken_pfn = -1
     listed = listed_pages(zone)
     pfn = fallback(zone, order, start_mt, flags, batch, state)
     taken, wanted, fault = listed - listed_pages(zone), 0, 0

@@ -21,6 +21,7 @@ from rmqueue.mm.mmzone import (
     PCPF_FREE_HIGH_BATCH,
     PCPF_PREV_FREE_HIGH_ORDER,
     RECLAIMABLE,
+    REFILL_TOOK,
     ZONE_BELOW_HIGH,
     ZONE_BOOSTED_WATERMARK,
     ZONE_RECLAIM_ACTIVE,
@@ -43,6 +44,7 @@ from rmqueue.mm.mmzone import (
 from rmqueue.mm.page_alloc import (
     carry_type,
     free_compound,
+    listed_pages,
     rmqueue_buddy,
     rmqueue_bulk,
 )
@@ -109,10 +111,11 @@ def ask_refill(
     The kernel's own number, and what it has done to `high` and `alloc_factor`, stand.
     """
     batch = batch_at(batch_address(zone))
-    batch.cpu = cpu
-    batch.wanted = wanted
-    state = zone.strategy_state
+    batch.cpu, batch.wanted = cpu, wanted
+    listed, state = listed_pages(zone), zone.strategy_state
     blocks = fallback(zone, order, start_mt, ASK_REFILL, batch, state)
+    if zone.fault == 0 and listed_pages(zone) != listed:
+        zone.fault = REFILL_TOOK
     return int(min(max(blocks, 1), max(wanted, zone.managed)))
 
 

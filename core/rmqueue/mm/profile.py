@@ -88,7 +88,7 @@ _6_14 = KernelProfile(linux="c0cd6f557b90 (6.10) to 6.15")
 
 _6_9 = replace(
     _6_14,
-    linux="6.7 to 2dd482ba627d (6.9)",
+    linux="2dd482ba627d (6.9 and five patches of 6.10)",
     mixed_lists=1,
     late_accounting=1,
     frees_by_pageblock=0,
@@ -112,21 +112,26 @@ _6_1 = replace(
     pcp_fixed_high=1,
 )
 
-#: Free blocks merge, are split, counted and reserved as in 6.14; what is done around
-#: per-CPU lists is as in 7.3, and so HIGHATOMIC requests pass them by, to be reserved
-#: for in rmqueue_buddy() alone.  That a HIGHATOMIC list is trusted belongs to neither:
-#: it is of 6.15, when all changes of types were made under the zone lock.
+#: Free blocks merge, are split, counted and reserved as in 6.14.  Of what 7.3 does
+#: around per-CPU lists, large blocks in a row stay longer (recordings show it), and
+#: HIGHATOMIC requests pass the lists by, to be reserved for in rmqueue_buddy() alone
+#: (none shows it).  That a HIGHATOMIC list is trusted is of 6.15, when all changes of
+#: types were made under the zone lock.
 _6_18 = replace(
     _6_14,
     linux="6.16 to 6.18",
-    flush_in_batches=1,
     free_high_half_min=1,
     highatomic_skips_refill=1,
     reserve_in_buddy=1,
     unreserve_trusts_list=1,
 )
 
-_7_3 = replace(_6_18, linux="6.19 to 7.3", merge_retypes=MERGE_RETYPES_ALL)
+_7_3 = replace(
+    _6_18,
+    linux="6.19 to 7.3",
+    merge_retypes=MERGE_RETYPES_ALL,
+    flush_in_batches=1,
+)
 
 #: By name, in the order of versions.
 PROFILES = {"6.1": _6_1, "6.9": _6_9, "6.14": _6_14, "6.18": _6_18, "7.3": _7_3}
