@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -73,7 +74,7 @@ def refuse_contradictions(wanted: Wanted) -> None:
         raise UsageError("--once keeps nothing that --against could compare")
     if wanted.plugins and (wanted.once or wanted.against is not None):
         raise UsageError("--plugin: only installed plugins are measured by asv")
-    if wanted.factor <= 1:
+    if not 1 < wanted.factor < math.inf:
         raise UsageError(f"--factor: {wanted.factor:g} is not greater than 1")
 
 

@@ -108,10 +108,15 @@ def check_cache() -> None:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
-        raise OutputError(
-            f"{folder}: compiled code cannot be kept there: {error.strerror}: set "
-            "RMQUEUE_CACHE_DIR to a folder that can be written"
-        ) from None
+        raise not_kept(error) from None
+
+
+def not_kept(error: OSError) -> OutputError:
+    """Say that compiled code cannot be kept, and what to do."""
+    return OutputError(
+        f"{code_folder()}: compiled code cannot be kept there: {error.strerror}: set "
+        "RMQUEUE_CACHE_DIR to a folder that can be written"
+    )
 
 
 def check_pair(strategy: Strategy, kernel: str) -> None:
@@ -214,6 +219,8 @@ def compiled(strategy: Strategy, state: np.dtype[Any]) -> Fallback:
         return PythonFallback(strategy.fallback, state, strategy.refill)
     try:
         return compile_strategy(strategy.fallback, state, strategy.refill)
+    except OSError as error:
+        raise not_kept(error) from None
     except Exception as error:
         words = compiler_words(error, strategy.fallback)
         raise PluginError(

@@ -82,7 +82,10 @@ def compare(
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed instead of the experiment's.")
+        int | None,
+        typer.Option(
+            min=0, max=(1 << 63) - 1, help="Seed instead of the experiment's."
+        ),
     ] = None,
     kernel: Kernel = None,
     recording: Annotated[
@@ -148,10 +151,7 @@ def compare(
         recording=recording,
         against=against,
     )
-    try:
-        run(wanted)
-    except KeyboardInterrupt:
-        leave_at_once()
+    run(wanted)
 
 
 @app.command()
@@ -277,6 +277,14 @@ def leave_unwritten(error: OSError) -> NoReturn:
     os._exit(RmqueueError.exit_status)
 
 
+def leave_interrupted(leaving: SystemExit) -> NoReturn:
+    """Leave at once, or in peace if the command has words of its own for it."""
+    cause = leaving.__context__ and leaving.__context__.__cause__
+    if isinstance(cause, KeyboardInterrupt) and cause.args:
+        fail(str(cause.args[0]), INTERRUPTED)
+    leave_at_once()
+
+
 def main() -> None:
     """Entry point of the command ``rmqueue``."""
     # whoever reads our output may leave: end as every other tool of the system does
@@ -286,7 +294,11 @@ def main() -> None:
     try:
         app(prog_name="rmqueue")
     except KeyboardInterrupt:
-        fail("interrupted", INTERRUPTED)
+        leave_at_once()
+    except SystemExit as leaving:
+        if leaving.code == INTERRUPTED:  # Typer says nothing of Ctrl-C
+            leave_interrupted(leaving)
+        raise
     except Exception as error:
         if os.environ.get("RMQUEUE_TRACEBACK") == "1":
             raise

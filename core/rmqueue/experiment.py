@@ -20,6 +20,7 @@ from rmqueue.config import ZoneConfig
 from rmqueue.cost import Costs, costs_of, merged_holds
 from rmqueue.errors import ConfigError, UnknownNameError, UsageError
 from rmqueue.experiment_file import (
+    MOST_SEED,
     ExperimentConfig,
     StrategyEntry,
     Variation,
@@ -34,6 +35,7 @@ from rmqueue.runs import (
     Measured,
     Progress,
     Run,
+    check_names,
     chosen,
     completed,
     extended,
@@ -153,10 +155,12 @@ class Experiment:
         ConfigError
             The file is wrong; the message names it and the field.
         UsageError
-            There is no such experiment, strategy or kernel, or the seed is negative.
+            There is no such experiment, strategy, kernel or seed.
         """
-        if seed is not None and whole("seed", seed) < 0:
-            raise UsageError(f"seed: a number from 0 is needed, found {seed}")
+        if seed is not None and not 0 <= whole("seed", seed) <= MOST_SEED:
+            raise UsageError(
+                f"seed: a number from 0 to {MOST_SEED} is needed, found {seed}"
+            )
         registry = registry or default_registry()
         path = experiment_path(name_or_path, registry)
         config = load_experiment(path)
@@ -165,6 +169,7 @@ class Experiment:
             changes["seeds"] = config.full_seeds
         if strategies:
             changes["strategies"] = chosen(config.strategies, strategies)
+            check_names(changes["strategies"], config.strategies, registry)
         elif further:
             changes["strategies"] = extended(config.strategies, further)
         if kernel is not None:

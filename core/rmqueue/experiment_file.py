@@ -33,6 +33,8 @@ from rmqueue.validation import validated
 
 #: Cost [ps] of a unit of a work counter: at most a millisecond.
 Picoseconds = Annotated[int, Field(ge=0, le=10**9)]
+#: Seeds are kept as 64-bit integers.
+MOST_SEED = (1 << 63) - 1
 Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
 Order = Annotated[int, Field(ge=0, le=13)]
 

@@ -24,6 +24,8 @@ def another_recording(config: ExperimentConfig, recording: Path) -> dict[str, An
             "replays a recording, like 'real', or none"
         )
     path = recording.absolute()
+    if not path.exists():
+        raise UsageError(f"--recording: there is no {path}")
     return {"name": path.name, "description": "", "recording": str(path)}
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
@@ -155,17 +156,20 @@ class Loader:
         self.entries: list[Entry] = []
         self.failures: list[Failure] = []
         self._files: set[Path] = set()
+        # whoever asks while another thread loads waits for what that one finds
+        self._loading = threading.RLock()
         self._manager = pluggy.PluginManager(hookspecs.GROUP)
         self._manager.add_hookspecs(hookspecs)
 
     def load(self, wanted: Callable[[EntryPoint], bool]) -> None:
         """Load the entry points that are wanted and not loaded yet."""
-        for point in [point for point in self.waiting if wanted(point)]:
-            self.waiting.remove(point)
-            try:
-                self.entries += self._import(point)
-            except (Exception, SystemExit) as error:
-                self.report(provenance_of(point), words(error, Path()))
+        with self._loading:
+            for point in [point for point in self.waiting if wanted(point)]:
+                self.waiting.remove(point)
+                try:
+                    self.entries += self._import(point)
+                except (Exception, SystemExit) as error:
+                    self.report(provenance_of(point), words(error, Path()))
 
     def report(self, provenance: Provenance, reason: str) -> None:
         """Remember, once, that a plugin is broken."""

@@ -124,20 +124,28 @@ def replaced(path: Path) -> Iterator[Path]:
     """
     check_writable(path)
     target = path.resolve()
-    if is_special(target):
-        yield target
-        return
+    try:
+        if is_special(target):
+            yield target
+        else:
+            yield from _renamed(target)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        why = error.strerror or error
+        raise OutputError(f"{path}: cannot be written: {why}") from None
+
+
+def _renamed(target: Path) -> Iterator[Path]:
+    """Give a file beside the target; it is renamed, or removed after an error."""
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     os.close(descriptor)
     try:
         yield Path(name)
         os.chmod(name, _mode(target))
         os.replace(name, target)
-    except BaseException as error:
+    except BaseException:
         os.unlink(name)
-        if isinstance(error, OSError):
-            why = error.strerror or error
-            raise OutputError(f"{path}: cannot be written: {why}") from None
         raise
 
 

@@ -164,6 +164,27 @@ def changed(entries: tuple[StrategyEntry, ...], text: str) -> list[StrategyEntry
     return [base[0].model_copy(update={"params": merged, "label": text})]
 
 
+def check_names(
+    entries: tuple[StrategyEntry, ...],
+    own: tuple[StrategyEntry, ...],
+    registry: Registry,
+) -> None:
+    """Refuse strategies that do not exist, of those that are not an experiment's own.
+
+    Raises
+    ------
+    UnknownNameError
+        One does not.
+    """
+    for entry in entries:
+        if entry not in own:
+            try:
+                registry.strategy(entry.name)
+            except UnknownNameError as error:
+                names = (error.kind, error.name, error.known)
+                raise UnknownNameError(*names, where="--strategies") from None
+
+
 def on_kernel(
     entries: tuple[StrategyEntry, ...], kernel: str, registry: Registry
 ) -> tuple[StrategyEntry, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rmqueue.binding import record_type, wrong_with
+from rmqueue.binding import not_kept, record_type, wrong_with
 from rmqueue.config import StrategyConfig, ZoneConfig
 from rmqueue.cost import Costs
 from rmqueue.diagnosis import STEP_PARAMETERS, compiler_words, sources
@@ -154,6 +154,8 @@ class Simulation:
             raise PluginError("\n".join(f"{name}: {words}" for words in found))
         try:
             return compile_step(function, dtype)
+        except OSError as error:
+            raise not_kept(error) from None
         except Exception as error:
             words = compiler_words(error, function)
             raise PluginError(f"{name} does not compile: {words}") from error

@@ -89,9 +89,9 @@ class Machine:
     name, summary : str
         As of `Strategy`.
     weights_ps : mapping of str to int
-        Cost [ps] of one unit of a work counter, by its name in SEMANTICS 14; a counter
-        that is not named costs nothing.  ``scan_page_warm`` is the cost of a step of a
-        warm scan, if it differs from that of ``scan_page``.
+        Cost [ps] of one unit of a work counter, by its name in `zone.counters`; a
+        counter that is not named costs nothing.  ``scan_page_warm`` is the cost of a
+        step of a warm scan, if it differs from that of ``scan_page``.
     strategy_weights_ps : mapping of str to mapping
         Costs that differ in the kernels of some strategies, by name of the strategy.
     warm_scans : int

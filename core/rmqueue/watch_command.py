@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from rmqueue.interrupt import leave_at_once
 from rmqueue.options import PluginFiles, QuarterRuns, load_plugin_files
 
 
@@ -28,7 +27,4 @@ def watch(
     from rmqueue.watch import watch as watch_study
 
     load_plugin_files(plugin)
-    try:
-        watch_study(Wanted(study, samples, quick))
-    except KeyboardInterrupt:
-        leave_at_once()
+    watch_study(Wanted(study, samples, quick))

@@ -84,7 +84,7 @@ kernel's use.
 
 ## Counts
 
-A brick counts the work that the kernel would have (SEMANTICS 14), so a strategy made of
+A brick counts the work that the kernel would have, so a strategy made of
 bricks has honest counters; the last line of each, below, says what it may count. One
 that moves pages itself counts what it does: `zone.cnt[CLAIM_TRY] += 1`,
 `zone.steals[start_mt, mt] += 1`; `rmqueue check` compares these with lists and

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import errno
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from rmqueue import binding
 from rmqueue.binding import BoundStrategy, parameter_type
 from rmqueue.config import StrategyConfig, ZoneConfig
-from rmqueue.errors import ConfigError, PluginError, UsageError
+from rmqueue.errors import ConfigError, OutputError, PluginError, UsageError
 from rmqueue.mm.jit import ENABLED
 from rmqueue.registry import Registry
 from rmqueue.types import Strategy
@@ -107,6 +109,17 @@ def test_impossible_state_is_refused(tmp_path: Path, state: Any) -> None:
     strategy = strategy_of(tmp_path, "return -1", parameters=Parameters, state=state)
     with pytest.raises(PluginError, match=r"'mine': its state .* is no record"):
         BoundStrategy(strategy, "6.14")
+
+
+def test_a_full_disk_is_no_fault_of_the_strategy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(binding, "compile_strategy", full)
+    with pytest.raises(OutputError, match=r"kept there: No space left on device: set"):
+        BoundStrategy(strategy_of(tmp_path, "return -1"), "6.14")
 
 
 class OnlyOne(Registry):

@@ -174,6 +174,43 @@ def test_parameters_of_strategies(rmqueue: Command, tmp_path: Path) -> None:
         refused(rmqueue(*asked, "--strategies", text), 2, words)
 
 
+def test_options_are_named(rmqueue: Command, tmp_path: Path) -> None:
+    """What is wrong with an option is not put down to the experiment's file."""
+    path, out = small_file(tmp_path), tmp_path / "out.parquet"
+    for arguments, words in (
+        (
+            ("compare", path, "--strategies", "nix"),
+            "rmqueue: --strategies: no strategy",
+        ),
+        (("compare", "--recording", "nix"), "rmqueue: --recording: there is no /"),
+        (("run", path, "--kernel", "nix"), "rmqueue: --kernel: no kernel is called"),
+        (("run", path, "--memory", "inf"), "--memory: a number of GiB is needed"),
+        (("bench", "--factor", "nan"), "--factor: nan is not greater than 1"),
+        (("results", "--export", out), "--export are of one study: name its folder"),
+        (("results", "--where", "seed=1"), "are of one study: name its folder"),
+        (("report", path, "-o", "-"), "--output: a page is a file, not stdout"),
+        (("trace", "ops", "real", "-o", "/dev/full"), "rmqueue: /dev/full: cannot be"),
+    ):
+        done = rmqueue(*arguments)
+        assert done.status in (1, 2), done.err
+        assert words in done.err
+    assert rmqueue("compare", path, "--seed", 1 << 63).status == 2
+    assert not out.exists()
+
+
+def test_a_study_is_kept_in_its_own_folder(rmqueue: Command, tmp_path: Path) -> None:
+    path = small_file(tmp_path)
+    kept = tmp_path / "kept"
+    assert rmqueue("run", path, "-o", kept, "-q").status == 0
+    other = path.with_name("other.toml")
+    other.write_text(path.read_text())
+    refused(
+        rmqueue("run", other, "-o", kept, "-q", "--resume"),
+        *(2, f"{kept}: the study 'small' is kept there, not 'other': -o FOLDER"),
+    )
+    assert rmqueue("run", path, "-o", kept, "-q", "--resume").status == 0
+
+
 def test_what_does_not_exist(rmqueue: Command, tmp_path: Path) -> None:
     path = small_file(tmp_path)
     refused(
@@ -292,16 +329,9 @@ def test_bugs_are_told_as_such(
         cli.main()
 
 
-def test_interrupts_and_lack_of_memory(
-    rmqueue: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def raises(error: type[BaseException]) -> None:
-        def stop(*_: object) -> None:
-            raise error
+def test_lack_of_memory(rmqueue: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise MemoryError
 
-        monkeypatch.setattr("rmqueue.listing.list_plugins", stop)
-
-    raises(MemoryError)
+    monkeypatch.setattr("rmqueue.listing.list_plugins", stop)
     refused(rmqueue("plugins"), 1, "not enough memory")
-    raises(KeyboardInterrupt)
-    assert rmqueue("plugins").status == 130

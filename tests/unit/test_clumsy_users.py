@@ -133,6 +133,25 @@ def test_ctrl_c_ends_a_strategy_that_never_comes_back(tmp_path: Path) -> None:
     assert (running.returncode, out, err) == (130, "", "rmqueue: interrupted\n")
 
 
+@pytest.mark.parametrize("words", ["", "what is done is kept"])
+def test_ctrl_c_is_answered(tmp_path: Path, words: str) -> None:
+    """Whatever the command: Typer ends with the status, and says nothing."""
+    code = (
+        "import rmqueue.listing, rmqueue.cli\n"
+        f"def stop(): raise KeyboardInterrupt(*{[words] if words else []})\n"
+        "rmqueue.listing.list_plugins = stop\n"
+        "rmqueue.cli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "plugins"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    said = f"rmqueue: {words or 'interrupted'}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", said)
+
+
 def heed_interrupts() -> None:
     """Undo what a shell does to a command in its background."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
@@ -198,3 +201,23 @@ def test_the_listing_ends_in_the_errors(
     assert out[0].split() == ["kind", "name", "distribution", "module", "summary"]
     assert [line.split()[1] for line in out[1:3]] == ["better", "good"]
     assert out[-1] == "blocked: blocked"
+
+
+class SlowList(list[Strategy]):
+    """What a plugin offers that takes its time, and lets other threads run."""
+
+    def __iter__(self) -> Iterator[Strategy]:
+        time.sleep(0.02)
+        return super().__iter__()
+
+
+def test_threads_may_look_up_at_once(plugins: Plugins) -> None:
+    names = [f"strategy-{index}" for index in range(8)]
+    for name in names:
+        plugins.add(name, SlowList([Strategy(name, "", nothing)]))
+    registry = plugins.registry()
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(registry.strategy, names * 4))
+        everything = list(pool.map(lambda _: registry.names("strategy"), range(16)))
+    assert [strategy.name for strategy in found] == names * 4
+    assert everything == [("better", "good", *names)] * 16

@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 
 from rmqueue.mm.jit import ENABLED
+from rmqueue.study import report_command, run_command
 from rmqueue.study.dataset import Place
-from rmqueue.study.run_command import STOPPED
 from rmqueue.study.study import read_study
 from tests.unit.processes import ignored, in_session
 from tests.unit.test_study import SWEEP
 from tests.unit.test_study_design import BASE, study
+
+#: What a command says that is ended.
+ENDED = {"run": run_command.STOPPED, "report": report_command.STOPPED}
 
 
 @pytest.mark.skipif(not ENABLED, reason="what is killed is another process, jitted")
@@ -56,10 +59,12 @@ def test_kill_9_loses_at_most_the_runs_in_flight(tmp_path: Path, jobs: int) -> N
 
 @pytest.mark.skipif(not ENABLED, reason="what is ended is jitted")
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_sigterm_ends_it_in_words(tmp_path: Path, jobs: int) -> None:
+@pytest.mark.parametrize("command", ["run", "report"])
+def test_sigterm_ends_it_in_words(tmp_path: Path, command: str, jobs: int) -> None:
     """SLURM and systemd end what runs too long like this."""
     path = study(tmp_path, SWEEP, BASE.replace("= 2000", "= 3_000_000"))
-    words = [sys.executable, "-m", "rmqueue.cli", "run", str(path), "-o", "kept", "-q"]
+    words = [sys.executable, "-m", "rmqueue.cli", command, str(path), "-q"]
+    kept, stopped = tmp_path / f"{path.stem}.study", ENDED[command]
     running = subprocess.Popen(
         [*words, "--jobs", str(jobs)],
         cwd=tmp_path,
@@ -68,7 +73,7 @@ def test_sigterm_ends_it_in_words(tmp_path: Path, jobs: int) -> None:
         start_new_session=True,
     )
     try:
-        while not Place(tmp_path / "kept").files():
+        while not Place(kept).files():
             assert running.poll() is None
             time.sleep(0.01)
         assert ignored(running.pid) & 1 << (signal.SIGPIPE - 1)
@@ -76,4 +81,4 @@ def test_sigterm_ends_it_in_words(tmp_path: Path, jobs: int) -> None:
         _, said = running.communicate(timeout=60)
     finally:
         running.kill()
-    assert (said, running.returncode) == (f"rmqueue: {STOPPED}\n", 130)
+    assert (said, running.returncode) == (f"rmqueue: {stopped}\n", 130)

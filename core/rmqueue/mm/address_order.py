@@ -58,9 +58,9 @@ def lowest_block(zone: Any, pfn: int, order: int, start_mt: int) -> int:
     -----
     The kernel has no such function; this walks as the scanners of mm/compaction.c do: a
     step for each free block and for each page in use, up to the block that is found.
-    Each pageblock counts as one of ``scan_block``, each step as one of ``scan_page``
-    (SEMANTICS 14).  Where the kernel profile lets a free block lie on the list of
-    another type than its pageblock's, that of the pageblock counts.
+    Each pageblock counts as one of ``scan_block``, each step as one of ``scan_page``.
+    Where the kernel profile lets a free block lie on the list of another type than its
+    pageblock's, that of the pageblock counts.
     """
     q = pfn
     while q < zone.end:

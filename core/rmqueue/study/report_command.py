@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from rmqueue.interrupt import leave_at_once
 from rmqueue.options import Jobs, PluginFiles, QuarterRuns, Quiet, load_plugin_files
+
+#: Said after Ctrl-C, or SIGTERM.
+STOPPED = "interrupted: what is done is kept, the same command goes on"
 
 
 def report(
@@ -44,14 +49,17 @@ def report(
     from rmqueue.study.page.report import report as write_report
 
     load_plugin_files(plugin)
-    write_report(
-        Wanted(
-            study=study,
-            output=output,
-            png=png,
-            quick=quick,
-            quiet=quiet,
-            jobs=jobs,
-            plugins=tuple(plugin or ()),
-        )
+    wanted = Wanted(
+        study=study,
+        output=output,
+        png=png,
+        quick=quick,
+        quiet=quiet,
+        jobs=jobs,
+        plugins=tuple(plugin or ()),
     )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as SLURM ends a job
+    try:
+        write_report(wanted)
+    except KeyboardInterrupt:
+        leave_at_once(STOPPED)

@@ -57,6 +57,11 @@ def show(wanted: Wanted) -> None:
     RmqueueError
         There is no such study, field or reporter, or a file cannot be written.
     """
+    if wanted.folder is None and (wanted.where or wanted.reports or wanted.export):
+        raise UsageError(
+            "--where, --report and --export are of one study: name its folder, as in "
+            "rmqueue results NAME.study"
+        )
     if wanted.folder is None:
         sys.stdout.write(studies_text(Path()))
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -10,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rmqueue.errors import RmqueueError, UsageError
+from rmqueue.errors import RmqueueError, UnknownNameError, UsageError
 from rmqueue.experiment_source import experiment_path
 from rmqueue.interrupt import outliving_children
+from rmqueue.mm.profile import PROFILES
 from rmqueue.registry import default_registry
 from rmqueue.study.dataset import Place
 from rmqueue.study.file import variants
@@ -78,6 +80,8 @@ def run(wanted: Wanted) -> None:
         from rmqueue.study.cluster_client import check_address
 
         check_address(wanted.cluster)
+    if wanted.kernel is not None and wanted.kernel not in PROFILES:
+        raise UnknownNameError("kernel", wanted.kernel, PROFILES, where="--kernel")
     path = experiment_path(wanted.study, default_registry())
     tasks = tasks_of(variants(path, wanted.kernel), wanted.quick)
     folder = root_of(wanted.folder or f"{path.stem}.study")
@@ -87,6 +91,11 @@ def run(wanted: Wanted) -> None:
         raise UsageError(
             f"{folder}: a study is kept there already: --resume runs what is missing "
             "of it, -o FOLDER keeps this one elsewhere"
+        )
+    if place.has_manifest() and place.manifest()["name"] != path.stem:
+        raise UsageError(
+            f"{folder}: the study {place.manifest()['name']!r} is kept there, not "
+            f"{path.stem!r}: -o FOLDER keeps this one elsewhere"
         )
     missing = [task for task in tasks if task.key not in there]
     limits = limits_of(wanted)
@@ -130,6 +139,8 @@ def run_missing(
 def limits_of(wanted: Wanted) -> Limits:
     """Return what runs may take: of this machine, or of a cluster that is there."""
     elsewhere = wanted.cluster is not None and not wanted.cluster.startswith("local:")
+    if wanted.memory is not None and not math.isfinite(wanted.memory):
+        raise UsageError(f"--memory: a number of GiB is needed, found {wanted.memory}")
     if wanted.memory is not None:
         memory = int(wanted.memory * (1 << 30))
     else:

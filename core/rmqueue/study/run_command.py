@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import signal
-import sys
 from typing import Annotated
 
 import typer
 
-from rmqueue.interrupt import INTERRUPTED, leave_at_once
+from rmqueue.interrupt import leave_at_once
 from rmqueue.options import (
     Jobs,
     Kernel,
@@ -32,7 +31,8 @@ def run(
             "--output",
             "-o",
             metavar="FOLDER",
-            help="Folder or URL where runs are kept; NAME.study here by default.",
+            help="Folder or URL where runs are kept; by default here, called as the "
+            "file is, with .study.",
         ),
     ] = None,
     dry_run: Annotated[
@@ -92,5 +92,4 @@ def run(
         if cluster is None:
             leave_at_once(STOPPED)
         # its processes have ended; what they shared with us is removed on the way out
-        print(f"rmqueue: {STOPPED}", file=sys.stderr, flush=True)
-        raise typer.Exit(INTERRUPTED) from None
+        raise KeyboardInterrupt(STOPPED) from None

@@ -58,6 +58,8 @@ def report(wanted: Wanted) -> None:
         There is no such study, some of its runs failed (those that did not are
         reported), or something cannot be written.
     """
+    if str(wanted.output) == "-":
+        raise UsageError("--output: a page is a file, not stdout: name it")
     check_writable(wanted.output)
     if wanted.png is not None:
         from rmqueue.study.page.browser import find_chromium
