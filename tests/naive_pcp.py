@@ -32,6 +32,7 @@ class PcpZone(Protocol):
     is_61: bool
     until_69: bool
     since_618: bool
+    is_73: bool
     managed: int
     wmark_low: int
     boost_pages: int
@@ -195,7 +196,7 @@ class Pcp:
         return free_high
 
     def _trim(self, pages: int, index: int) -> None:
-        if not self.zone.since_618:
+        if not self.zone.is_73:
             self.flush(pages, index)
             return
         while pages > 0 and self.count > 0:
@@ -266,7 +267,7 @@ class Pcp:
         surplus = self.count - self.high
         if surplus <= 0:
             return did
-        if not self.zone.since_618:
+        if not self.zone.is_73:
             self.flush(surplus, 0)
             return did + 1
         while surplus > 0:
