@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tests.naive_fixed_pcp import FixedPcp
+from tests.naive_fixed_pcp import CarryingPcp, FixedPcp
 from tests.naive_lists import (
     BELOW_HIGH,
     BOOSTED,
@@ -75,10 +75,10 @@ class NaiveZone(NaiveLists):
     def __init__(self, config: NaiveConfig) -> None:
         super().__init__(config)
         if config.strategy == "greedy-steal" and not self.until_69:
-            raise ValueError("greedy-steal needs the mixed lists of kernel 6.1 or 6.9")
+            raise ValueError("greedy-steal needs the mixed lists of kernels up to 6.9")
         self.wakeups = 0
         self.boot()
-        kind = FixedPcp if self.is_61 else Pcp
+        kind = FixedPcp if self.is_61 else CarryingPcp if self.until_68 else Pcp
         self.pcps = [kind(self) for _ in range(config.cpus)]
         self.work = dict.fromkeys(COUNTERS, 0)
         self.slots: dict[int, tuple[int, int]] = {}  # slot -> pfn, order

@@ -1,8 +1,8 @@
-"""Per-CPU page lists of the naive zone as kernels before 6.7 have them.
+"""Per-CPU page lists of the naive zone as older kernels have them.
 
-Fourth module of the pure-Python reference (see ``naive.py``). The number of pages that
-a CPU may keep is fixed; what grows, with every flush, is the number given back at once.
-And a page knows the type that it came with.
+Fourth module of the pure-Python reference (see ``naive.py``). Up to 6.9 a page knows
+the type that it came with. Before 6.7, the number of pages that a CPU may keep is
+fixed, too; what grows, with every flush, is the number given back at once.
 """
 
 from __future__ import annotations
@@ -13,14 +13,42 @@ from tests.naive_lists import CMA, HIGHATOMIC, MOVABLE, RECLAIM_ACTIVE
 from tests.naive_pcp import COSTLY, Pcp, PcpZone
 
 
-class FixedPcp(Pcp):
+class CarryingPcp(Pcp):
+    """One CPU's lists, whose pages go back to the lists of the type they came with."""
+
+    def __init__(self, zone: PcpZone) -> None:
+        super().__init__(zone)
+        self.carried: dict[int, int] = {}  # pages on the lists -> type they came with
+
+    def alloc(self, order: int, mt: int, flags: int) -> int | None:
+        pfn = super().alloc(order, mt, flags)
+        if self.allows(order) and pfn is not None:
+            self.carried.pop(pfn, None)
+        return pfn
+
+    def _refill(self, pages: deque[int], order: int, mt: int, flags: int) -> None:
+        got = self.zone.bulk(order, self.refill_size(order), mt, flags)
+        for pfn in got:
+            self.carried[pfn] = CMA if self.zone.ptype(pfn) == CMA else mt
+        pages.extend(got)
+        self.count += len(got) << order
+
+    def free(self, pfn: int, order: int) -> None:
+        if self.allows(order):
+            self.carried[pfn] = self.zone.ptype(pfn)
+        super().free(pfn, order)
+
+    def type_of(self, pfn: int) -> int:
+        return self.carried.pop(pfn)
+
+
+class FixedPcp(CarryingPcp):
     """One CPU's lists: head on the left of each deque."""
 
     def __init__(self, zone: PcpZone) -> None:
         super().__init__(zone)
         self.high = self.high_min
         self.free_factor = 0
-        self.carried: dict[int, int] = {}  # pages on the lists -> type they came with
 
     def factors(self) -> tuple[int, int]:
         return 0, self.free_factor
@@ -31,16 +59,7 @@ class FixedPcp(Pcp):
         pfn = super().alloc(order, mt, flags)
         if self.allows(order):
             self.free_factor >>= 1
-            if pfn is not None:
-                self.carried.pop(pfn, None)
         return pfn
-
-    def _refill(self, pages: deque[int], order: int, mt: int, flags: int) -> None:
-        got = self.zone.bulk(order, self.refill_size(order), mt, flags)
-        for pfn in got:
-            self.carried[pfn] = CMA if self.zone.ptype(pfn) == CMA else mt
-        pages.extend(got)
-        self.count += len(got) << order
 
     def refill_size(self, order: int) -> int:
         return max(self.batch >> order, 2) if self.batch > 1 else self.batch
@@ -77,9 +96,6 @@ class FixedPcp(Pcp):
         return min(max(pages, self.batch), most)
 
     # Giving back -----------------------------------------------------------------
-
-    def type_of(self, pfn: int) -> int:
-        return self.carried.pop(pfn)
 
     def decay(self) -> int:
         return 0

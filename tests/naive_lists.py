@@ -60,7 +60,8 @@ class NaiveLists:
     def __init__(self, config: NaiveConfig) -> None:
         self.config = config
         self.is_61 = config.kernel == "6.1"
-        self.until_69 = config.kernel in ("6.1", "6.9")
+        self.until_68 = config.kernel in ("6.1", "6.8")
+        self.until_69 = config.kernel in ("6.1", "6.8", "6.9")
         self.since_618 = config.kernel in ("6.18", "7.3")
         self.is_73 = config.kernel == "7.3"
         self.max_order = config.max_page_order
@@ -123,7 +124,7 @@ class NaiveLists:
     def scan_range(self, pfn: int) -> tuple[int, int]:
         """First page and end of a scan of the pageblock of `pfn`."""
         first = pfn & -self.pb_pages
-        if self.is_61 and first < self.start:
+        if self.until_68 and first < self.start:
             return pfn, first + self.pb_pages
         return first, first + self.pb_pages
 
@@ -231,7 +232,7 @@ class NaiveLists:
         """Take the buddy off its list; its pageblocks take over the type `mt`."""
         self.unlink(buddy, order)
         self.work["merge"] += 1
-        if self.is_61:  # they keep what they have
+        if self.until_68:  # they keep what they have
             return
         if order >= self.pb_order and self.ptype(buddy) != mt:
             if self.is_73:

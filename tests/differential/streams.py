@@ -7,7 +7,7 @@ from tests.naive import NaiveConfig
 
 __all__ = ["PAIRS", "random_config", "random_ops"]
 
-KERNELS = ("6.1", "6.9", "6.14", "6.18", "7.3")
+KERNELS = ("6.1", "6.8", "6.9", "6.14", "6.18", "7.3")
 STRATEGIES = (
     "none",
     "greedy-steal",
@@ -20,7 +20,7 @@ PAIRS = tuple(
     (kernel, strategy)
     for kernel in KERNELS
     for strategy in STRATEGIES
-    if kernel in ("6.1", "6.9") or strategy != "greedy-steal"
+    if kernel in ("6.1", "6.8", "6.9") or strategy != "greedy-steal"
 )
 
 

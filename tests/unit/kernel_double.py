@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tests.naive import BELOW_HIGH, MOVABLE, NaiveConfig, NaiveZone
-from tests.naive_fixed_pcp import FixedPcp
+from tests.naive_fixed_pcp import CarryingPcp, FixedPcp
 from tests.naive_pcp import Pcp
 from tests.naive_search import Request
 from tests.unit.recordings import END, START, alloc, free, line, mark
@@ -23,7 +23,7 @@ from tests.unit.recordings import END, START, alloc, free, line, mark
 #: Version of a kernel, and what it is: profile of the plain allocator and strategy.
 KERNELS = {
     "6.1.192": ("6.1", "greedy-steal"),
-    "6.9.12": ("6.9", "greedy-steal"),
+    "6.9.12": ("6.8", "greedy-steal"),
     "6.10.14": ("6.14", "claim-whole-block"),
     "6.12.117": ("6.14", "remembered-fallback"),
     "6.18.15": ("6.18", "remembered-fallback"),
@@ -37,6 +37,8 @@ PCP_FIELDS = (
 )
 #: Before, the marks of per-CPU lists are fixed.
 ADAPTS_LISTS = (6, 7)
+#: Before, a page on a per-CPU list goes back to the lists of the type it came with.
+CARRIES_NO_TYPE = (6, 10)
 
 Block = tuple[int, int]
 
@@ -58,6 +60,10 @@ class TracedPcp(Pcp):
         self.zone.draining = False
 
 
+class TracedCarryingPcp(TracedPcp, CarryingPcp):
+    """The same until 6.9: a page carries its type."""
+
+
 class TracedFixedPcp(TracedPcp, FixedPcp):
     """The same until 6.6: nothing but `free_factor` adapts."""
 
@@ -76,7 +82,11 @@ class Double(NaiveZone):
         defaults = {"pages": 4096, "cpus": 2, "watermark_boost_factor": 0}
         fields = {**defaults, "strategy": strategy, **fields}
         super().__init__(NaiveConfig(kernel=profile, **fields))
-        make = TracedPcp if self.version >= ADAPTS_LISTS else TracedFixedPcp
+        make = TracedPcp
+        if self.version < CARRIES_NO_TYPE:
+            make = TracedCarryingPcp
+        if self.version < ADAPTS_LISTS:
+            make = TracedFixedPcp
         self.pcps = [make(self) for _ in range(self.config.cpus)]
         for pcp in self.pcps:
             pcp.batch, pcp.high_min, pcp.high_max = batch, 4 * batch, 20 * batch

@@ -163,7 +163,7 @@ def test_parameters_of_a_configuration_are_used() -> None:
 
 
 def test_mixed_lists_need_a_kernel_that_has_them() -> None:
-    for kernel in ("6.1", "6.9"):
+    for kernel in ("6.1", "6.8", "6.9"):
         BoundStrategy("greedy-steal", kernel)
     for kernel in ("6.14", "6.18", "7.3"):
         with pytest.raises(UsageError, match=r"kernel .* does not allow"):

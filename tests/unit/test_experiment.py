@@ -133,7 +133,7 @@ WRONG: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     ),
     "kernel for all": (
         *({"strategies": [{"name": "greedy-steal"}], "kernel": "6.14"}, UsageError),
-        "which kernel 6.14 does not allow: use kernel 6.1 or 6.9",
+        "which kernel 6.14 does not allow: use kernel 6.1 or 6.8 or 6.9",
     ),
     "orders": (
         *({"unusable_orders": [11]}, ConfigError),

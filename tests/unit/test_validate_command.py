@@ -237,7 +237,7 @@ def test_damaged_files_end_in_words(recording: Path) -> None:
     ("kernel", "strategy", "profile"),
     [
         ("6.1.192", "greedy-steal", "6.1"),
-        ("6.9.12", "greedy-steal", "6.9"),
+        ("6.9.12", "greedy-steal", "6.8"),
         ("6.10.14", "claim-whole-block", "6.14"),
         ("6.12.117", "remembered-fallback", "6.14"),
         ("6.18.15", "remembered-fallback", "6.18"),

@@ -100,17 +100,18 @@ _6_9 = replace(
     counts_free_highatomic=0,
 )
 
-#: As Debian's 6.1.192 has it.  Its huge pages already have two lists: the fix of 6.10
-#: that keeps movable ones apart was taken back into the stable kernels.
-_6_1 = replace(
+#: As released, without the five patches of 6.10 that 2dd482ba627d has.
+_6_8 = replace(
     _6_9,
-    linux="up to 6.6",
-    huge_lists=2,
+    linux="6.7 to 6.9",
     merge_retypes=MERGE_KEEPS_TYPES,
     scans_from_page=1,
     pcp_keeps_type=1,
-    pcp_fixed_high=1,
 )
+
+#: As Debian's 6.1.192 has it.  Its huge pages already have two lists: the fix of 6.10
+#: that keeps movable ones apart was taken back into the stable kernels.
+_6_1 = replace(_6_8, linux="up to 6.6", huge_lists=2, pcp_fixed_high=1)
 
 #: Free blocks merge, are split, counted and reserved as in 6.14.  Of what 7.3 does
 #: around per-CPU lists, large blocks in a row stay longer (recordings show it), and
@@ -134,6 +135,13 @@ _7_3 = replace(
 )
 
 #: By name, in the order of versions.
-PROFILES = {"6.1": _6_1, "6.9": _6_9, "6.14": _6_14, "6.18": _6_18, "7.3": _7_3}
+PROFILES = {
+    "6.1": _6_1,
+    "6.8": _6_8,
+    "6.9": _6_9,
+    "6.14": _6_14,
+    "6.18": _6_18,
+    "7.3": _7_3,
+}
 
 RULES = tuple(field.name for field in fields(KernelProfile) if field.name != "linux")

@@ -54,7 +54,7 @@ _MOST_ORDERS = 14
 _OLD_BITS, _NEW_BITS = (4, 16), (5, 6)
 #: First versions of the kernel profiles after "6.1".
 _PROFILES = (
-    ((6, 7), "6.9"),  # what a CPU may keep follows allocations and frees
+    ((6, 7), "6.8"),  # what a CPU may keep follows allocations and frees
     ((6, 10), "6.14"),  # free blocks on the lists of their pageblock's type
     ((6, 16), "6.18"),  # large blocks in a row stay on per-CPU lists
     ((6, 19), "7.3"),  # merges retype all pageblocks; flushes give the lock back
