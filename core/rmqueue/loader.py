@@ -191,7 +191,9 @@ class Loader:
         try:
             self.entries += self._entries_of(plugin, provenance_of_file(path))
         except PluginError as error:
-            raise PluginError(f"{path}: {error}") from None
+            text = str(error)  # may know the line, and then the file too
+            placed = text.startswith(f"{path}, line ")
+            raise PluginError(text if placed else f"{path}: {text}") from None
         except (Exception, SystemExit) as error:
             raise PluginError(f"{place(error, path)}: {words(error, path)}") from error
         self._files.add(path.resolve())
@@ -222,7 +224,7 @@ class Loader:
             kind = next(k for k, (_, hook, _) in KINDS.items() if hook == caller.name)
             for impl in caller.get_hookimpls():
                 if impl.plugin is plugin:
-                    for record in impl.function():
+                    for record in asked(kind, impl.function):
                         check_record(kind, record)
                         yield Entry(kind, record, provenance)
 
@@ -230,6 +232,29 @@ class Loader:
 def is_blocked(point: EntryPoint, blocked: frozenset[str]) -> bool:
     """Whether an entry point or its distribution is blocked."""
     return not {point.name, provenance_of(point).distribution}.isdisjoint(blocked)
+
+
+def asked(kind: str, hook: Callable[[], Any]) -> Iterable[Any]:
+    """Ask a hook for its records.
+
+    Raises
+    ------
+    PluginError
+        What it returns is no list of any kind; the message names file and line.
+    """
+    found = hook()
+    classes, name, _ = KINDS[kind]
+    if isinstance(found, Iterable) and not isinstance(found, (str, *classes)):
+        return found
+    what, advice = repr(found), "return one, in brackets"
+    if isinstance(found, classes):
+        what, advice = f"a {type(found).__name__}", "put it in brackets"
+    code = getattr(hook, "__code__", None)
+    where = f"{code.co_filename}, line {code.co_firstlineno}: " if code else ""
+    wanted = " or ".join(one.__name__ for one in classes)
+    raise PluginError(
+        f"{where}{name} must return a list of {wanted}, found {what}: {advice}"
+    )
 
 
 def check_record(kind: str, record: Any) -> None:

@@ -131,6 +131,18 @@ def test_the_module_is_named_after_the_path(
         ),
         (IDEA.replace('"my-idea"', '"My Idea"'), 0, "cannot name a strategy"),
         (IDEA.replace("return [Strategy", "return [] or [0 and Str"), 0, "list of"),
+        (
+            IDEA.replace('[Strategy("my-idea", "Steals.", fallback)]', "None"),
+            12,
+            "rmqueue_strategies must return a list of Strategy, found None: return "
+            "one, in brackets",
+        ),
+        (
+            IDEA.replace("return [Machine", "return (Machine").replace("})]", "}))"),
+            17,
+            "rmqueue_machines must return a list of Machine, found a Machine: put it "
+            "in brackets",
+        ),
         ("x = 1\n", 0, "there is no hook in it"),
         ("x = '\0'\n", 0, "null bytes"),
     ],
@@ -146,7 +158,7 @@ def test_a_broken_file_is_named_with_its_line(
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
     assert registry.of_files == ()
-    assert module_name(path) not in sys.modules or line in (0, 14)
+    assert module_name(path) not in sys.modules or line in (0, 12, 14, 17)
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
