@@ -20,6 +20,7 @@ from rmqueue.results import Row
 from rmqueue.runs import Run, first_alike, in_threads
 from rmqueue.samples import Sample, Sampler
 from rmqueue.study.file import Variant, in_words, variants
+from rmqueue.study.task import tasks_at
 from rmqueue.watch_board import Board, Seen, line
 
 #: Cells of the map of pageblocks: four rows of a panel.
@@ -59,13 +60,36 @@ def watch(wanted: Wanted, console: Console | None = None) -> None:
     """
     console = console or Console()
     path = experiment_path(wanted.study, default_registry())
+    seen: set[str] = set()
     for variant in variants(path):
+        fresh = fresh_runs(variant, wanted.quick, seen)
+        if not fresh:
+            continue
         board = Board(head=head_of(variant))
         live = Live(board, console=console, refresh_per_second=PICTURES)
         with live if console.is_terminal else nullcontext():
-            for row in Watcher(board, console, wanted).rows(variant):
+            for row in Watcher(board, console, wanted).rows(variant, fresh):
                 head = "" if console.is_terminal else f"{board.head}: "
                 console.print(Text(head + one_line(row)), soft_wrap=True)
+
+
+def fresh_runs(
+    variant: Variant, quick: bool, seen: set[str]
+) -> set[tuple[str, int | None]]:
+    """Headings and seeds of the runs that earlier points have not had.
+
+    Parameters
+    ----------
+    variant : Variant
+        An experiment.
+    quick : bool
+        Do only a part of each run.
+    seen : set of str
+        Keys of the runs of earlier points; those of this one are added.
+    """
+    tasks = [task for task in tasks_at(variant, quick) if task.key not in seen]
+    seen.update(task.key for task in tasks)
+    return {(task.label, task.seed) for task in tasks}
 
 
 def head_of(variant: Variant) -> str:
@@ -95,12 +119,15 @@ class Watcher:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
 
-    def rows(self, variant: Variant) -> Iterator[Row]:
-        """Run everything, in threads; alike runs once."""
+    def rows(
+        self, variant: Variant, fresh: set[tuple[str, int | None]]
+    ) -> Iterator[Row]:
+        """Run what is fresh, in threads; alike runs once."""
         experiment = Experiment(
             variant.config, variant.base, variant.source, quick=self.wanted.quick
         )
-        unique = list(dict.fromkeys(first_alike(experiment.runs())))
+        runs = tuple(r for r in experiment.runs() if (r.label, r.seed) in fresh)
+        unique = list(dict.fromkeys(first_alike(runs)))
         parallel = experiment.start.parallel
         workers = min(os.cpu_count() or 1, len(unique)) if parallel else 1
 

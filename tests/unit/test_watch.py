@@ -152,6 +152,17 @@ def test_a_line_for_each_look_where_there_is_no_terminal(
         assert sum(line.startswith(head) for line in lines) == len(lines) / 2
 
 
+def test_what_a_point_does_not_concern_is_watched_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = '[[sweep]]\nover = { "strategies.capped.params.batches" = [1, 2] }\n'
+    watch(Wanted(str(study(tmp_path, more)), samples=1, quick=True))
+    lines = capsys.readouterr().out.splitlines()
+    ends = [line for line in lines if "fallbacks, worst hold" in line]
+    assert sum("remembered-fallback" in line for line in ends) == 1
+    assert sum("capped" in line.partition(": ")[2] for line in ends) == 2
+
+
 def test_it_moves_in_a_terminal(tmp_path: Path) -> None:
     path = study(tmp_path)
     console = Console(
