@@ -65,11 +65,18 @@ def completed(
         It does not exist, has no such parameters, or cannot run on its kernel.
     """
     entry, where = config.strategies[index], f"strategies[{index}]."
-    if entry.heading.startswith(f"{entry.name}:"):  # see `changed`
+    from_words = entry.heading.startswith(f"{entry.name}:")  # see `changed`
+    if from_words:
         source, where = f"--strategies {entry.heading}", ""
     strategy = registry.strategy(entry.name)
     check_parameters(strategy)
-    params = validated(strategy.parameters, entry.params, source, f"{where}params")
+    params = validated(
+        strategy.parameters,
+        entry.params,
+        source,
+        f"{where}params",
+        from_words=from_words,
+    )
     kernel = entry.kernel or config.fixed_kernel or native_kernel(strategy)
     try:
         check_pair(strategy, kernel)

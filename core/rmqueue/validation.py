@@ -11,12 +11,23 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from rmqueue.errors import ConfigError, PluginError, UnknownNameError
+from rmqueue.mistyped import mistyped
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
+#: What pydantic calls by the names of Python, and a file by its own.
+IN_TOML = {
+    r"a valid dictionary( or instance of \w+)?": "a table",
+    "a valid (tuple|list)": "a list",
+}
 
 
 def validated(
-    model: type[AnyModel], values: Any, source: str, prefix: str = ""
+    model: type[AnyModel],
+    values: Any,
+    source: str,
+    prefix: str = "",
+    *,
+    from_words: bool = False,
 ) -> AnyModel:
     """Make a model of plain values, or say in plain words what is wrong with them.
 
@@ -30,18 +41,28 @@ def validated(
         Where they come from; begins every line of the message.
     prefix : str
         Dotted path of the values within the source.
+    from_words : bool
+        Whether they come from a command line, where numbers are text too.
 
     Raises
     ------
     ConfigError
         One line per mistake: source, dotted field, what is wrong, what was found.
     """
+    wrong = {} if from_words else dict(mistyped(model, values))
+    before = (prefix,) if prefix else ()
+    lines = [f"{dotted((*before, *at))}: {what}" for at, what in wrong.items()]
     try:
-        return model.model_validate(values)
+        made = model.model_validate(values)
     except ValidationError as error:
-        lines = (explain(model, detail, prefix) for detail in own_mistakes(error))
-        text = "\n".join(f"{source}: {line}" for line in lines)
-        raise ConfigError(text) from None
+        lines += [
+            explain(model, detail, prefix)
+            for detail in own_mistakes(error)
+            if fields_of(detail["loc"]) not in wrong
+        ]
+    if lines:
+        raise ConfigError("\n".join(f"{source}: {line}" for line in lines))
+    return made
 
 
 @cache
@@ -112,8 +133,18 @@ def explain(model: type[BaseModel], detail: Any, prefix: str) -> str:
         return f"{where}: is missing: add it"
     if kind == "extra_forbidden":
         known = fields_at(model, detail["loc"][:-1])
+        if not known:
+            name = detail["loc"][-1]
+            return (
+                f"{where}: no field is called {name!r}: there are no parameters: "
+                "leave it out"
+            )
         return f"{where}: {UnknownNameError('field', detail['loc'][-1], known)}"
+    if kind == "too_short" and detail["ctx"]["min_length"] == 1:
+        message = "at least one is needed"
     message = message.removeprefix("Value error, ").replace("Input should", "should")
+    for theirs, ours in IN_TOML.items():
+        message = re.sub(theirs, ours, message)
     found = repr(detail["input"])
     if len(found) > 60:
         found = found[:57] + "..."
@@ -129,9 +160,20 @@ def dotted(location: Iterable[str | int]) -> str:
     'strategies[2].params.limit'
     """
     path = ""
-    for step in location:
+    for step in fields_of(location):
         path += f"[{step}]" if isinstance(step, int) else f".{step}"
     return path.removeprefix(".") or "(top level)"
+
+
+def fields_of(location: Iterable[str | int]) -> tuple[str | int, ...]:
+    """Location without the names of alternatives, which are in parentheses.
+
+    Examples
+    --------
+    >>> fields_of(("over", "zone.cpus", "(range)", "count"))
+    ('over', 'zone.cpus', 'count')
+    """
+    return tuple(s for s in location if isinstance(s, int) or s[:1] != "(")
 
 
 def fields_at(model: type[BaseModel], location: Iterable[str | int]) -> set[str]:
@@ -139,7 +181,7 @@ def fields_at(model: type[BaseModel], location: Iterable[str | int]) -> set[str]
     for step in location:
         if isinstance(step, str) and step in model.model_fields:
             model = next(models_in(model.model_fields[step].annotation), model)
-    return set(model.model_fields)
+    return {info.alias or name for name, info in model.model_fields.items()}
 
 
 def models_in(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -25,7 +25,7 @@ FLOORS = {
     7: "mm.boot mm.check mm.check_lists mm.check_pages mm.checkpoint mm.pageset "
     "mm.replay mm.surgery",
     8: "mm.direct mm.follow mm.population mm.reclaim mm.smp mm.strategy",
-    9: "errors interrupt mm.free_run procfs results trace trace.chunks "
+    9: "errors interrupt mistyped mm.free_run procfs results trace trace.chunks "
     "trace.compaction trace.events trace.records types",
     10: "diagnosis hookspecs output plugin_file record_settings record_wakeups "
     "trace.score trace.takes tracefs validation",
