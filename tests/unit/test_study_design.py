@@ -147,8 +147,38 @@ def test_what_a_point_does_not_concern_runs_once(tmp_path: Path) -> None:
 def test_seeds_may_be_a_range(tmp_path: Path) -> None:
     base = BASE.replace("seeds = [1, 2]", "seeds = { from = 5, to = 8 }")
     assert [task.seed for task in tasks(tmp_path, base=base)[:4]] == [5, 6, 7, 8]
+    base = BASE.replace("seeds = [1, 2]", "seeds = { from = 3, to = 3 }")
+    assert {task.seed for task in tasks(tmp_path, base=base)} == {3}
+    base = BASE.replace("seeds = [1, 2]", "seeds = { from = 1, to = 9, count = 3 }")
+    assert {task.seed for task in tasks(tmp_path, base=base)} == {1, 5, 9}
     more = '[[sweep]]\nover = { "seeds" = [7, 9] }\n'
     assert {task.seed for task in tasks(tmp_path, more)} == {7, 9}
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [
+        (
+            "{ from = 5, to = 1 }",
+            "seeds.to: must not be below from, which is 5 (found 1)",
+        ),
+        ("{ from = 1 }", "seeds.to: is missing: add it"),
+        ("{ to = 1 }", "seeds.from: is missing: add it"),
+        ('{ from = "a", to = 3 }', "seeds.from: should be a valid number (found 'a')"),
+        ("{ from = 1, to = nan }", "seeds.to: should be a finite number (found nan)"),
+        ("{ from = 1, to = 20_000 }", "seeds.to: is more than 10,000 seeds from 1 on"),
+        ("{ from = 1, to = 2, count = 1 }", "seeds.count: should be greater than or"),
+        ("{ from = 1, to = 2, step = 1 }", "seeds.step: no field is called 'step'"),
+        ("true", "seeds[0]: should be a valid integer (found true)"),
+        ("[]", "seeds: at least one is needed (found [])"),
+    ],
+)
+def test_mistakes_of_seeds(tmp_path: Path, seeds: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        tasks(tmp_path, base=BASE.replace("[1, 2]", seeds))
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'small.toml'}: {words}")
+    assert "\n" not in message
 
 
 def test_keys_say_what_makes_a_run(tmp_path: Path) -> None:
@@ -176,7 +206,57 @@ def test_keys_say_what_makes_a_run(tmp_path: Path) -> None:
         ('[[sweep]]\nover = { "zone.pags" = [1] }', "zone.pags: no field is called"),
         ('[[sweep]]\nover = { "zone.pages" = [0] }', "at zone.pages = 0: zone.pages: "),
         ('[[sweep]]\nover = { "zone.pages" = [] }', "'zone.pages' has no values"),
-        ("[[sweep]]\nover = {}", "sweep[0].over: "),
+        ("[[sweep]]\nover = {}", "sweep[0].over: at least one is needed (found {})"),
+        (
+            '[[sweep]]\nover = { "" = [1] }',
+            "sweep[0].over: '' names no field: write one like zone.cpus",
+        ),
+        (
+            '[[sweep]]\nover = { "zone.cpus" = 5 }',
+            "sweep[0].over.zone.cpus: should be a list, or a range like "
+            "{ from = 1, to = 8 } (found 5)",
+        ),
+        (
+            '[[sweep]]\nover = { "zone.cpus" = { from = 1, to = 32, cuont = 5 } }',
+            "sweep[0].over.zone.cpus.cuont: no field is called 'cuont': did you mean "
+            "'count'?",
+        ),
+        (
+            '[[sweep]]\nover = { "zone.cpus" = { form = 1, from = 1, to = 32 } }',
+            "zone.cpus.form: no field is called 'form': did you mean 'from'?",
+        ),
+        (
+            '[[sweep]]\nover = { "zone.cpus" = { from = "1", to = 32 } }',
+            "sweep[0].over.zone.cpus.from: should be a valid number (found '1')",
+        ),
+        (
+            '[[sweep]]\nover = { "zone.cpus" = { from = 1, to = nan } }',
+            "sweep[0].over.zone.cpus.to: should be a finite number (found nan)",
+        ),
+        (
+            '[[sweep]]\nover = { "zone.cpus" = { from = 1, to = inf, count = 4 } }',
+            "sweep[0].over.zone.cpus.to: should be a finite number (found inf)",
+        ),
+        (
+            '[[sweep]]\nover = { "zone.cpus" = { from = -1e308, to = 1e308 } }',
+            "sweep[0].over.zone.cpus.to: is too far from -1e+308 (found 1e+308)",
+        ),
+        (
+            '[[sweep]]\nover = { "zone.cpus" = ["2"] }',
+            "at zone.cpus = 2: zone.cpus: should be a valid integer (found '2')",
+        ),
+        (
+            '[[sweep]]\nover = { "strategies.capped.params.batches" = [true] }',
+            "strategies[1].params.batches: should be a valid integer (found true)",
+        ),
+        (
+            '[[sweep]]\nover = { "workload.params.fill" = ["0.5"] }',
+            "workload.params.fill: should be a valid number (found '0.5')",
+        ),
+        (
+            '[[sweep]]\nover = { "strategies.remembered-fallback.params.a" = [1] }',
+            "strategies[0].params.a: no field is called 'a': there are no parameters",
+        ),
         ('[[sweep]]\nover = { "name.x" = [1] }', "sweep: 'name.x': 'name' is no table"),
         (
             '[[sweep]]\nover = { "strategies.x.kernel" = ["7.3"] }',
@@ -222,6 +302,7 @@ def test_mistakes(tmp_path: Path, more: str, words: str) -> None:
     message = str(caught.value)
     assert message.startswith(f"{tmp_path / 'small.toml'}")
     assert words in message
+    assert "\n" not in message
     assert isinstance(caught.value, ConfigError) or "no " in message
 
 

@@ -19,11 +19,19 @@ Sweeps are crossed with each other.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+)
 
 from rmqueue.config import Model
 from rmqueue.errors import ConfigError, UsageError
@@ -32,6 +40,8 @@ from rmqueue.errors import ConfigError, UsageError
 Point: TypeAlias = "dict[str, Any]"
 #: Points of a sweep, at the most: more is a slip of the pen.
 MOST_POINTS = 100_000
+#: Values of a range, at the most.
+MOST_VALUES = 10_000
 
 
 class Range(Model):
@@ -39,19 +49,35 @@ class Range(Model):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    start: float = Field(alias="from", description="First value [the field's own].")
-    end: float = Field(alias="to", description="Last value [the field's own].")
-    count: int = Field(default=2, ge=2, le=10_000, description="Values [numbers].")
+    start: float = Field(
+        alias="from",
+        allow_inf_nan=False,
+        description="First value [the field's own].",
+    )
+    end: float = Field(
+        alias="to", allow_inf_nan=False, description="Last value [the field's own]."
+    )
+    count: int = Field(default=2, ge=2, le=MOST_VALUES, description="Values [numbers].")
     scale: Literal["linear", "log"] = Field(
         default="linear", description="Equal steps or equal factors [name]."
     )
 
+    @field_validator("end")
+    @classmethod
+    def _within_reach(cls, value: float, info: ValidationInfo) -> float:
+        start = info.data.get("start", value)
+        if not math.isfinite(value - start):
+            raise ValueError(f"is too far from {start}")
+        return value
+
     @field_validator("scale")
     @classmethod
     def _log_of_positive(cls, value: str, info: ValidationInfo) -> str:
-        ends = [info.data.get(name, 1) for name in ("start", "end")]
-        if value == "log" and min(ends) <= 0:
+        start, end = (info.data.get(name, 1.0) for name in ("start", "end"))
+        if value == "log" and min(start, end) <= 0:
             raise ValueError("equal factors need ends above 0")
+        if value == "log" and not math.isfinite(end / start):
+            raise ValueError(f"{end} is too far from {start}")
         return value
 
     def at(self, share: float) -> float | int:
@@ -69,10 +95,28 @@ class Range(Model):
         return list(dict.fromkeys(self.at(float(share)) for share in shares))
 
 
+def alternative(value: Any) -> str | None:
+    """Name of what a value is checked as; `rmqueue.validation` leaves it out."""
+    if isinstance(value, (Mapping, Range)):
+        return "(range)"
+    return "(list)" if isinstance(value, (list, tuple)) else None
+
+
+#: Values that a field takes: told apart first, so that a mistake is told once.
+Values: TypeAlias = Annotated[
+    Annotated[list[Any], Tag("(list)")] | Annotated[Range, Tag("(range)")],
+    Discriminator(
+        alternative,
+        custom_error_type="neither_list_nor_range",
+        custom_error_message="should be a list, or a range like { from = 1, to = 8 }",
+    ),
+]
+
+
 class Sweep(Model):
     """Fields that are varied together."""
 
-    over: dict[str, list[Any] | Range] = Field(
+    over: dict[str, Values] = Field(
         min_length=1, description="Values or a range, by dotted field [own units]."
     )
     design: Literal["grid", "zip", "sample"] = Field(
@@ -91,6 +135,8 @@ class Sweep(Model):
     @classmethod
     def _some_values(cls, value: dict[str, Any]) -> dict[str, Any]:
         for path, values in value.items():
+            if not all(path.split(".")):
+                raise ValueError(f"{path!r} names no field: write one like zone.cpus")
             if values == []:
                 raise ValueError(f"{path!r} has no values")
         return value

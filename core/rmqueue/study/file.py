@@ -19,7 +19,14 @@ from rmqueue.experiment_file import (
     read_toml,
 )
 from rmqueue.samples import MOST_CELLS
-from rmqueue.study.design import Point, Range, Sweep, crossed, with_point
+from rmqueue.study.design import (
+    MOST_VALUES,
+    Point,
+    Range,
+    Sweep,
+    crossed,
+    with_point,
+)
 from rmqueue.validation import validated
 
 
@@ -163,10 +170,23 @@ def on_kernel(
 
 def seeds_of(given: Any, source: str) -> Any:
     """Seeds as a list: a list as it is, one number, or a range of numbers."""
-    if isinstance(given, dict):
-        whole = {"count": int(given.get("to", 0)) - int(given.get("from", 0)) + 1}
-        return validated(Range, {**whole, **given}, source, "seeds").values()
-    return [given] if isinstance(given, int) else given
+    if not isinstance(given, dict):
+        return [given] if isinstance(given, int) else given
+    found = validated(Range, given, source, "seeds")
+    if "count" in given:
+        return found.values()
+    first, last = found.start, found.end
+    if last < first:
+        raise ConfigError(
+            f"{source}: seeds.to: must not be below from, which is {first:.17g} "
+            f"(found {last:.17g})"
+        )
+    if last - first >= MOST_VALUES:
+        raise ConfigError(
+            f"{source}: seeds.to: is more than {MOST_VALUES:,} seeds from {first:.17g} "
+            f"on (found {last:.17g}): take fewer"
+        )
+    return found.model_copy(update={"count": int(last - first) + 1}).values()
 
 
 def in_words(point: Point) -> str:
