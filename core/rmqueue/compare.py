@@ -121,14 +121,15 @@ def run(wanted: Wanted, registry: Registry | None = None) -> list[Comparison]:
         check_place(reporter, file)
     if wanted.against is not None:
         check_against(wanted.against, [file for _, file in reporters])
-    parts = parts_of(experiment_path(wanted.experiment, registry))
+    path = experiment_path(wanted.experiment, registry)
+    parts = parts_of(path)
     if len(parts) > 1 and reporters:
         names = ", ".join(part.stem for part in parts)
         raise UsageError(f"{wanted.experiment}: a report is of one experiment: {names}")
     further = tuple(e.name for e in registry.of_files if e.kind == "strategy")
     experiments = [
         Experiment.load(
-            part,
+            wanted.experiment if part == path else part,
             strategies=wanted.strategies,
             seed=wanted.seed,
             quick=wanted.quick,

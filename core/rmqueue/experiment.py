@@ -163,7 +163,7 @@ class Experiment:
             )
         registry = registry or default_registry()
         path = experiment_path(name_or_path, registry)
-        config = load_experiment(path)
+        config = load_experiment(path, str(name_or_path))
         changes: dict[str, Any] = {} if seed is None else {"seeds": (seed,)}
         if full and seed is None and config.full_seeds:
             changes["seeds"] = config.full_seeds

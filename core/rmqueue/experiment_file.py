@@ -245,18 +245,29 @@ class ExperimentConfig(Model):
         return self.kernel
 
 
-def load_experiment(path: Path) -> ExperimentConfig:
+def load_experiment(path: Path, called: str = "") -> ExperimentConfig:
     """Read an experiment file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    called : str
+        How the user calls it; nothing: by its path.
 
     Raises
     ------
+    UsageError
+        It is a study, which other commands run.
     ConfigError
         It cannot be read, is not TOML, or says something wrong; the message names the
         file and the field.
     """
     values = read_toml(path)
-    if "sweep" in values or "keep" in values:
-        raise UsageError(f"{path}: is a study: rmqueue run {path}")
+    many_seeds = isinstance(values.get("seeds"), (dict, int))
+    if "sweep" in values or "keep" in values or many_seeds:
+        name = called or path
+        raise UsageError(f"{name}: is a study: rmqueue run {name}")
     return validated(ExperimentConfig, values, str(path))
 
 
@@ -278,7 +289,7 @@ def parts_of(path: Path) -> tuple[Path, ...]:
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file; the message of an error names it."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file") from None
     except OSError as error:

@@ -169,6 +169,7 @@ def test_parameters_of_strategies(rmqueue: Command, tmp_path: Path) -> None:
         (f"{name}:pages=0", "(found '0')"),
         (f"{name}:pages", "is not NAME:param=value"),
         (f"{name}:pages=1:pages=2", "with each parameter once"),
+        ("none:a=1", "--strategies none:a=1: params.a: no field is called 'a': there"),
         ("chunked:pages=4", "did you mean 'chunked-refill'"),
     ):
         refused(rmqueue(*asked, "--strategies", text), 2, words)
@@ -219,6 +220,8 @@ def test_what_does_not_exist(rmqueue: Command, tmp_path: Path) -> None:
     )
     refused(rmqueue("compare", "rael", "-q"), 2, "no experiment is called 'rael'")
     refused(rmqueue("compare", tmp_path / "no.toml", "-q"), 2, "no.toml")
+    words = "batch-size: is a study: rmqueue run batch-size\n"
+    refused(rmqueue("compare", "batch-size", "-q"), 2, words)
     refused(
         rmqueue("compare", path, "-q", "--report", "xml=out"),
         *(2, "no reporter is called 'xml'"),

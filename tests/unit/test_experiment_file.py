@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rmqueue.errors import ConfigError
+from rmqueue.errors import ConfigError, UsageError
 from rmqueue.experiment_file import experiment_schema, load_experiment
 from tests.unit.experiments import small_file
 
@@ -41,7 +41,20 @@ WRONG: dict[str, tuple[tuple[str, str], str]] = {
         "strategies: 'none' occurs twice: give one a label",
     ),
     "seeds": (("[1, 2]", "[1, 1]"), "seeds: a number occurs twice"),
-    "no seeds": (("[1, 2]", "[]"), "seeds: "),
+    "no seeds": (("[1, 2]", "[]"), "seeds: at least one is needed (found [])"),
+    "no list": (("[1, 2]", "1.5"), "seeds: should be a list (found 1.5)"),
+    "no table": (
+        ("[zone]\npages = 1500\npageblock_order = 5\ncpus = 2", "zone = 5"),
+        "small.toml: zone: should be a table (found 5)",
+    ),
+    "text for a number": (
+        ("pages = 1500", 'pages = "1500"'),
+        "zone.pages: should be a valid integer (found '1500')",
+    ),
+    "truth for a number": (
+        ("[1, 2]", "[1, true]"),
+        "seeds[1]: should be a valid integer (found true)",
+    ),
     "kernel": (
         ('label = "now"', 'kernel = "7.03"'),
         "strategies[1].kernel: no kernel is called '7.03': did you mean '7.3'?",
@@ -76,6 +89,19 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match=r"binary\.toml"):
         load_experiment(tmp_path / "binary.toml")
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    path = small_file(tmp_path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert load_experiment(path).name == "small"
+
+
+@pytest.mark.parametrize("seeds", ["{ from = 1, to = 3 }", "7"])
+def test_seeds_of_a_study_are_sent_to_run(tmp_path: Path, seeds: str) -> None:
+    path = small_file(tmp_path, ("[1, 2]", seeds))
+    with pytest.raises(UsageError, match=f"^{path}: is a study: rmqueue run {path}$"):
+        load_experiment(path)
 
 
 def test_the_schema_describes_every_field() -> None:

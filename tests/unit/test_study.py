@@ -230,6 +230,9 @@ def test_compare_sends_a_study_to_run(tmp_path: Path) -> None:
     path = study(tmp_path, SWEEP)
     with pytest.raises(UsageError, match=f"rmqueue run {path}"):
         Experiment.load(path)
+    words = "^batch-size: is a study: rmqueue run batch-size$"
+    with pytest.raises(UsageError, match=words):
+        Experiment.load("batch-size")
 
 
 # The schedule ------------------------------------------------------------------------
