@@ -33,3 +33,24 @@ def outliving_children() -> Iterator[None]:
     before = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     yield
     signal.signal(signal.SIGPIPE, before)
+
+
+@contextmanager
+def ended_in_words(words: str, at_once: bool = True) -> Iterator[None]:
+    """Let SIGTERM end what Ctrl-C ends, and say these words then.
+
+    Parameters
+    ----------
+    words : str
+        What is done, and how it goes on.
+    at_once : bool
+        Leave without waiting for compiled code.  False: something has to be removed on
+        the way out, and what runs elsewhere has ended.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as SLURM ends a job
+    try:
+        yield
+    except KeyboardInterrupt:
+        if at_once:
+            leave_at_once(words)
+        raise KeyboardInterrupt(words) from None

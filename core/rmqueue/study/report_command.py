@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rmqueue.interrupt import leave_at_once
+from rmqueue.interrupt import ended_in_words
 from rmqueue.options import Jobs, PluginFiles, QuarterRuns, Quiet, load_plugin_files
 
 #: Said after Ctrl-C, or SIGTERM.
@@ -58,8 +57,5 @@ def report(
         jobs=jobs,
         plugins=tuple(plugin or ()),
     )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as SLURM ends a job
-    try:
+    with ended_in_words(STOPPED):
         write_report(wanted)
-    except KeyboardInterrupt:
-        leave_at_once(STOPPED)

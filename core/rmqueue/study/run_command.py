@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 from typing import Annotated
 
 import typer
 
-from rmqueue.interrupt import leave_at_once
+from rmqueue.interrupt import ended_in_words
 from rmqueue.options import (
     Jobs,
     Kernel,
@@ -71,25 +70,19 @@ def run(
     from rmqueue.study.run import run as run_study
 
     load_plugin_files(plugin)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as SLURM ends a job
-    try:
-        run_study(
-            Wanted(
-                study=study,
-                folder=output,
-                dry_run=dry_run,
-                resume=resume,
-                quick=quick,
-                quiet=quiet,
-                kernel=kernel,
-                jobs=jobs,
-                memory=memory,
-                plugins=tuple(plugin or ()),
-                cluster=cluster,
-            )
-        )
-    except KeyboardInterrupt:
-        if cluster is None:
-            leave_at_once(STOPPED)
-        # its processes have ended; what they shared with us is removed on the way out
-        raise KeyboardInterrupt(STOPPED) from None
+    wanted = Wanted(
+        study=study,
+        folder=output,
+        dry_run=dry_run,
+        resume=resume,
+        quick=quick,
+        quiet=quiet,
+        kernel=kernel,
+        jobs=jobs,
+        memory=memory,
+        plugins=tuple(plugin or ()),
+        cluster=cluster,
+    )
+    # what processes of a cluster shared with us is removed on the way out
+    with ended_in_words(STOPPED, at_once=cluster is None):
+        run_study(wanted)
