@@ -209,7 +209,11 @@ def test_a_study_is_kept_in_its_own_folder(rmqueue: Command, tmp_path: Path) -> 
         rmqueue("run", other, "-o", kept, "-q", "--resume"),
         *(2, f"{kept}: the study 'small' is kept there, not 'other': -o FOLDER"),
     )
-    assert rmqueue("run", path, "-o", kept, "-q", "--resume").status == 0
+    for damaged in ("{", "[]", "{}"):
+        (kept / "study.json").write_text(damaged)
+        done = rmqueue("run", path, "-o", kept, "-q", "--resume")
+        assert (done.status, done.err) == (0, "")
+        assert "0 of 6 runs done, 6 were there" in done.out
 
 
 def test_what_does_not_exist(rmqueue: Command, tmp_path: Path) -> None:

@@ -92,11 +92,7 @@ def run(wanted: Wanted) -> None:
             f"{folder}: a study is kept there already: --resume runs what is missing "
             "of it, -o FOLDER keeps this one elsewhere"
         )
-    if place.has_manifest() and place.manifest()["name"] != path.stem:
-        raise UsageError(
-            f"{folder}: the study {place.manifest()['name']!r} is kept there, not "
-            f"{path.stem!r}: -o FOLDER keeps this one elsewhere"
-        )
+    check_owner(place, path.stem)
     missing = [task for task in tasks if task.key not in there]
     limits = limits_of(wanted)
     if wanted.dry_run:
@@ -112,6 +108,22 @@ def run(wanted: Wanted) -> None:
     note(failed)
     others = there - {task.key for task in tasks}
     report(tasks, missing, failed, folder, len(others))
+
+
+def check_owner(place: Place, name: str) -> None:
+    """Refuse to take over the folder of a study of another name.
+
+    Without a manifest, or with a damaged one, nobody owns it: a new one is written.
+    """
+    try:
+        owner = place.manifest()["name"]
+    except (UsageError, KeyError, TypeError):
+        return
+    if owner != name:
+        raise UsageError(
+            f"{place.root}: the study {owner!r} is kept there, not {name!r}: -o FOLDER "
+            "keeps this one elsewhere"
+        )
 
 
 def run_missing(
